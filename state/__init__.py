@@ -1,0 +1,1 @@
+"""Keyed state: the store contract, its two implementations, the byte layout and typed tables."""

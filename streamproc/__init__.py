@@ -1,0 +1,1 @@
+"""streamproc: an asyncio stream processor with windows, keyed state and exactly-once recovery."""

@@ -1,0 +1,1 @@
+"""The dataflow: frozen nodes of the logical plan, their validation and explanation."""

@@ -1,0 +1,1 @@
+"""The engine: the driver loop, commit, publishing and recovery."""

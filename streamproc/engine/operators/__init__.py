@@ -1,0 +1,1 @@
+"""The physical operators, one file each."""

@@ -1,0 +1,1 @@
+"""Event time: the clock, timestamps and watermarks."""

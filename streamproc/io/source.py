@@ -1,0 +1,156 @@
+"""What a source is: the contract between the engine and everything that records come from.
+
+A source is a pair. The **definition** (`Source`) is a frozen dataclass that says what the user wants to read; it opens
+nothing. The **reader** (`SourceReader`) is what runs, one per shard.
+
+The rules that exactly-once rests on:
+
+* A *position* names the next record to read in a *partition*. ``take`` returns records together with the positions
+  behind them; the engine commits both effects and positions in one atomic write.
+* After a crash, ``start`` is given the committed positions. From there the reader must give the same records again, in
+  the same order within a partition (however they are cut into batches), each once, and none may be missing.
+* A reader whose input can't be read again (a socket) writes what it receives to the `Journal` before ``take`` may
+  return it, and reads from there after a crash. The engine trims the journal behind the committed position.
+* ``take`` does no waiting for data: the driver decides when a batch begins, and learns from ``wait`` that there is some.
+* All methods are called from one task, one at a time, except ``wait``, which may be cancelled and called again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+
+from streamproc.batch import Segment
+from streamproc.codecs import Decoder
+from streamproc.eventtime.clock import Clock
+
+__all__ = ["Journal", "Limits", "Position", "Source", "SourceBatch", "SourceContext", "SourceReader"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+Position: TypeAlias = "int | str"
+"""The next record to read in a partition: an offset, a sequence number, or text that only the reader understands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one ``take`` may return; the reader stops at the first limit reached.
+
+    A reader gives at least one record when it has one, so that a single large record can't block a job for ever.
+    """
+
+    records: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBatch:
+    """What one ``take`` returns.
+
+    Attributes:
+        values: One item a record: `bytes` where the source has a decoder, else the finished value.
+        segments: Which rows came from which partition; the counts add up to ``len(values)``.
+        positions: For each partition read, the position behind the last row: where to go on after this batch. A
+            partition may move without a row (a file at its end, control records). None forgets the partition.
+        timestamps: The records' own times in epoch milliseconds, if the source knows them.
+    """
+
+    values: list[Any]
+    segments: Sequence[Segment] = ()
+    positions: Mapping[str, Position | None] = field(default_factory=dict[str, "Position | None"])
+    timestamps: list[int] | None = None
+
+
+class Journal(Protocol):
+    """Durable, ordered storage for received data that its sender won't send again.
+
+    One per source, inside the shard's state store. Entries are numbered from 1 upwards without gaps. An entry survives
+    the death of the process from the moment ``append`` returns, and the death of the machine from the next commit.
+    """
+
+    def append(self, entries: Sequence[bytes]) -> int:
+        """Store entries, all or none, and return the number of the last one."""
+        ...
+
+    def read(self, after: int) -> Iterable[tuple[int, bytes]]:
+        """Return the stored entries with a number above ``after``, in order."""
+        ...
+
+
+def no_step(step: str, /) -> None:
+    """Do nothing: what readers and writers call at their inner steps outside of tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceContext:
+    """What the engine gives a source when it opens it.
+
+    Attributes:
+        name: The operator name of the source, unique in the app.
+        shard: Which shard this is, from zero; a source with partitions reads those with ``p % shards == shard``.
+        shards: How many shards the job has.
+        clock: The time.
+        journal: Opens this source's journal; call it only if the input can't be read again.
+        step: To be called with a name at each inner step where a crash would matter; tests stop the engine there.
+    """
+
+    name: str
+    clock: Clock
+    journal: Callable[[], Journal]
+    shard: int = 0
+    shards: int = 1
+    step: Callable[[str], None] = no_step
+
+
+class SourceReader(ABC):
+    """Reads one source for one shard. See the module for the rules."""
+
+    @abstractmethod
+    async def start(self, positions: Mapping[str, Position]) -> None:
+        """Open the input and go to the committed positions; empty on the very first start.
+
+        Raises:
+            SourceError: The input can't be opened, or a position is no longer there.
+        """
+
+    @abstractmethod
+    async def take(self, limits: Limits) -> SourceBatch:
+        """Return records that are here now, up to the limits, without waiting for more; possibly none."""
+
+    @abstractmethod
+    async def wait(self) -> None:
+        """Return once ``take`` would return a record or ``finished`` has become true. May be cancelled."""
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether the input has ended and every record of it was taken. Once true it stays true."""
+
+    @abstractmethod
+    async def bound(self) -> None:
+        """Treat what is here now as the end of the input: the trigger is `Once`. Called once, after ``start``."""
+
+    async def acknowledge(self, positions: Mapping[str, Position | None]) -> None:
+        """Learn that everything before these positions is committed and its outputs are published.
+
+        For systems that show progress to their operators (a consumer group's offsets); nothing may depend on it.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release everything. Called once, also after errors; must not fail because ``start`` did."""
+
+
+class Source(ABC, Generic[T_co]):
+    """The definition of a source of ``T``: frozen, comparable, and cheap to make."""
+
+    @property
+    @abstractmethod
+    def decoder(self) -> Decoder[T_co] | None:
+        """How to turn the reader's bytes into values; None if the reader returns finished values."""
+
+    @abstractmethod
+    def open(self, context: SourceContext) -> SourceReader:
+        """Make the reader for one shard; nothing is opened before its ``start``."""

@@ -1,0 +1,1 @@
+"""From the logical dataflow to a physical plan: fusion, stages, operator names."""

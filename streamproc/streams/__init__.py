@@ -1,0 +1,1 @@
+"""The fluent API: it only builds nodes of the dataflow."""

@@ -1,0 +1,1 @@
+"""Windows: how they are assigned, and how they aggregate."""
