@@ -1,1 +1,5 @@
 """The streamproc command."""
+
+from streamproc.cli.entry import main
+
+__all__ = ["main"]

@@ -10,8 +10,9 @@ The rules that exactly-once rests on:
 * After a crash, ``start`` is given the committed positions. From there the reader must give the same records again, in
   the same order within a partition (however they are cut into batches), each once, and none may be missing.
 * A reader whose input can't be read again (a socket) writes what it receives to the `Journal` before ``take`` may
-  return it, and reads from there after a crash. The engine trims the journal behind the committed position.
-* ``take`` does no waiting for data: the driver decides when a batch begins, and learns from ``wait`` that there is some.
+  return it, and reads from there after a crash. Its positions are those of the one partition `JOURNAL_PARTITION`; the
+  engine removes the entries before the committed position.
+* ``take`` doesn't wait for data: the driver decides when a batch begins, and learns from ``wait`` that there is some.
 * All methods are called from one task, one at a time, except ``wait``, which may be cancelled and called again.
 """
 
@@ -26,12 +27,24 @@ from streamproc.batch import Segment
 from streamproc.codecs import Decoder
 from streamproc.eventtime.clock import Clock
 
-__all__ = ["Journal", "Limits", "Position", "Source", "SourceBatch", "SourceContext", "SourceReader"]
+__all__ = [
+    "JOURNAL_PARTITION",
+    "Journal",
+    "Limits",
+    "Position",
+    "Source",
+    "SourceBatch",
+    "SourceContext",
+    "SourceReader",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 
 Position: TypeAlias = "int | str"
 """The next record to read in a partition: an offset, a sequence number, or text that only the reader understands."""
+
+JOURNAL_PARTITION = "journal"
+"""The partition of a source that reads from its journal; the position is the number of the next entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +68,14 @@ class SourceBatch:
         positions: For each partition read, the position behind the last row: where to go on after this batch. A
             partition may move without a row (a file at its end, control records). None forgets the partition.
         timestamps: The records' own times in epoch milliseconds, if the source knows them.
+        more: Whether the reader stopped at a limit: there is more to take at once.
     """
 
     values: list[Any]
     segments: Sequence[Segment] = ()
     positions: Mapping[str, Position | None] = field(default_factory=dict[str, "Position | None"])
     timestamps: list[int] | None = None
+    more: bool = False
 
 
 class Journal(Protocol):
@@ -127,6 +142,11 @@ class SourceReader(ABC):
     @abstractmethod
     def finished(self) -> bool:
         """Whether the input has ended and every record of it was taken. Once true it stays true."""
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the input itself ends where the reader is ``finished``, so that no later run will find more."""
+        return False
 
     @abstractmethod
     async def bound(self) -> None:

@@ -1,1 +1,20 @@
-"""Windows: how they are assigned, and how they aggregate."""
+"""Windows: how records are assigned to them, and how they aggregate."""
+
+from streamproc.windowing.aggregates import Aggregate, collect, count, max_of, mean_of, min_of, reducing, sum_of
+from streamproc.windowing.windows import Sliding, Tumbling, Window, WindowAssigner, WindowResult
+
+__all__ = [
+    "Aggregate",
+    "Sliding",
+    "Tumbling",
+    "Window",
+    "WindowAssigner",
+    "WindowResult",
+    "collect",
+    "count",
+    "max_of",
+    "mean_of",
+    "min_of",
+    "reducing",
+    "sum_of",
+]

@@ -1,0 +1,1 @@
+"""Live analysis of a web server's log: the main example of streamproc."""

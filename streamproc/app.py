@@ -1,0 +1,245 @@
+"""`App`: the one place where all is wired: pipelines, settings, state and the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from streamproc.dataflow.dataflow import Dataflow
+from streamproc.dataflow.nodes import Decode, Read
+from streamproc.dataflow.policies import ErrorPolicy, check_policy
+from streamproc.engine.job import Job
+from streamproc.engine.shard import Shard
+from streamproc.errors import PipelineError, StreamprocError
+from streamproc.eventtime.clock import Clock, SystemClock
+from streamproc.io.source import Source, no_step
+from streamproc.logs import configure_logging
+from streamproc.metrics import JobMetrics
+from streamproc.planning.physical import PhysicalPlan, plan
+from streamproc.settings import Settings, load_settings, parse_trigger
+from streamproc.state.rocksdb import RocksStore
+from streamproc.state.store import StateStore
+from streamproc.streams.stream import Stream
+from streamproc.triggers import Asap, Interval, Trigger
+
+__all__ = ["App"]
+
+T = TypeVar("T")
+
+log = logging.getLogger("streamproc.app")
+
+
+class App:
+    """A streaming application: its pipelines, and the means to run them.
+
+    Args:
+        name: Identifies the app: its state, its consumer group, its transactions. Letters, digits, ``_``, ``.``, ``-``.
+        trigger: When micro-batches begin; every 500 ms by default.
+        on_error: The error policy of operators that have none of their own.
+        settings: What else can be set; the environment and ``streamproc.toml`` override it (see `Settings`).
+
+    Raises:
+        PipelineError: The name or the policy is none.
+        SettingsError: A setting is unknown or wrong.
+
+    Example:
+        >>> from streamproc.connectors.memory import MemorySource
+        >>> app = App("shout", trigger=Asap())
+        >>> app.source(MemorySource([["a", "b"]])).map(str.upper).print()
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        trigger: Trigger | None = None,
+        on_error: ErrorPolicy = "fail",
+        settings: Settings | None = None,
+    ) -> None:
+        if not name or not set(name) <= _NAME_CHARACTERS or name[0] in ".-":
+            raise PipelineError(f"the app's name {name!r}: expected letters, digits, '_', '.' and '-'")
+        self.name = name
+        code = settings or Settings()
+        if trigger is not None:
+            code = msgspec.structs.replace(code, trigger=_trigger_text(trigger))
+        self.settings = load_settings(code, os.environ, Path.cwd())
+        self._dataflow = Dataflow(trigger=parse_trigger(self.settings.trigger), on_error=check_policy(on_error, name))
+        self._shard: Shard | None = None
+        self._stop_asked = False
+
+    def __repr__(self) -> str:
+        return f"<App {self.name}>"
+
+    def source(
+        self, source: Source[T], /, *, name: str | None = None, on_error: ErrorPolicy | None = None
+    ) -> Stream[T]:
+        """Return the stream of a source's records.
+
+        Args:
+            source: Where they come from.
+            name: The operator's name, under which its positions are kept; by default ``source-1`` and so on.
+            on_error: What to do with input that can't be decoded; by default what the app says.
+        """
+        name = self._dataflow.name("source", name)
+        node = self._dataflow.add(Read(name=name, source=source))
+        if source.decoder is not None:
+            policy = self._dataflow.policy(on_error, name)
+            decode = self._dataflow.name("decode", f"{name}.decode")
+            node = self._dataflow.add(Decode(name=decode, inputs=(node,), on_error=policy, source=source))
+        return Stream(self._dataflow, node)
+
+    def plan(self) -> PhysicalPlan:
+        """Return what will run; ``print(app.plan().explain())`` shows it.
+
+        Raises:
+            PipelineError: Nothing is written anywhere.
+        """
+        return plan(self._dataflow)
+
+    @property
+    def trigger(self) -> Trigger:
+        """When micro-batches begin, after all settings are applied."""
+        return self._dataflow.trigger
+
+    @property
+    def metrics(self) -> JobMetrics:
+        """The counts since the last start; empty before the first."""
+        return JobMetrics() if self._shard is None else self._shard.metrics
+
+    @property
+    def state_path(self) -> Path:
+        """The directory of this shard's state."""
+        return Path(self.settings.state_dir) / self.name / str(self.settings.shard)
+
+    def run(self) -> None:
+        """Run the app in this process until it ends or is told to: for scripts and services.
+
+        Uses uvloop where there is one, and logs to standard error unless logging is set up already. SIGTERM and SIGINT
+        stop it gracefully: the batch under way is committed and published. A second signal ends it at once; nothing is
+        lost then either.
+
+        Raises:
+            SystemExit: With code 1 after an error, which is logged; with 128 and the signal's number after a second
+                signal.
+        """
+        if not logging.getLogger().handlers:
+            configure_logging(self.settings.log_format, self.settings.log_level)  # type: ignore[arg-type]
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._serve_until_signal())
+        except StreamprocError as error:
+            log.critical("the app failed: %s", error, extra={"app": self.name}, exc_info=_unexpected(error))
+            raise SystemExit(1) from None
+
+    async def serve(self) -> None:
+        """Run the app inside a running event loop until it ends or `stop` is called.
+
+        Raises:
+            StreamprocError: It failed. It can be served again, and goes on behind the last committed batch.
+        """
+        self.state_path.mkdir(parents=True, exist_ok=True)
+        store = RocksStore.open(self.state_path, cache_bytes=self.settings.cache_bytes)
+        try:
+            await self.run_shard(self.make_shard(store, where=str(self.state_path)))
+        finally:
+            store.close()
+
+    def stop(self) -> None:
+        """Ask a running app to stop gracefully; `serve` then returns. One that isn't running yet will stop at once."""
+        self._stop_asked = True
+        if self._shard is not None:
+            self._shard.stop()
+
+    def make_shard(
+        self,
+        store: StateStore,
+        *,
+        where: str,
+        clock: Clock | None = None,
+        step: Callable[[str], None] = no_step,
+    ) -> Shard:
+        """Return the shard of this app on a store, a clock and a step hook of the caller's: for test drivers."""
+        settings = self.settings
+        physical = self.plan()
+        if physical.unused:
+            log.warning("operators without an output don't run", extra={"app": self.name, "operators": physical.unused})
+        job = Job(
+            app=self.name,
+            shard=settings.shard,
+            shards=settings.shards,
+            trigger=self.trigger,
+            max_records=settings.max_records,
+            max_bytes=settings.max_bytes,
+            max_in_flight=settings.max_in_flight,
+            cache_bytes=settings.cache_bytes,
+            clock=clock or SystemClock(),
+            step=step,
+        )
+        return Shard(physical, store, job, where=where)
+
+    async def run_shard(self, shard: Shard) -> None:
+        """Run a shard as the app's running one."""
+        if self._shard is not None and self._shard.running:
+            raise PipelineError(f"{self!r} is running already: one app runs once at a time")
+        self._shard = shard
+        if self._stop_asked:
+            shard.stop()
+        try:
+            await shard.run()
+        finally:
+            self._stop_asked = False
+
+    async def _serve_until_signal(self) -> None:
+        loop = asyncio.get_running_loop()
+        serving = asyncio.ensure_future(self.serve())
+        # Objects made by now live as long as the process: the collector need not look at them again.
+        gc.freeze()
+
+        def on_signal(number: signal.Signals) -> None:
+            if self._stop_asked:
+                log.warning("ended by a second signal", extra={"app": self.name, "signal": number.name})
+                sys.stderr.flush()
+                os._exit(128 + number)
+            log.info("stopping", extra={"app": self.name, "signal": number.name})
+            self.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal, number)
+        try:
+            await serving
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+def _trigger_text(trigger: Trigger) -> str:
+    """Return a trigger as the setting that names it."""
+    if isinstance(trigger, Interval):
+        return f"{trigger.every_ms}ms"
+    return "asap" if isinstance(trigger, Asap) else "once"
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - it has no wheel for some platforms
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _unexpected(error: StreamprocError) -> Any:
+    """Return the cause of an error, to be logged with its traceback; None if the message says it all."""
+    cause = error.__cause__
+    return (type(cause), cause, cause.__traceback__) if cause is not None else None

@@ -1,0 +1,343 @@
+"""The nodes of the logical plan: frozen descriptions of operators, linked from outputs to sources.
+
+A node says what is to be done; nothing here runs. `streamproc.streams` builds nodes, `streamproc.planning` rewrites
+them into a physical plan, and `streamproc.engine` has an operator for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar
+
+from streamproc.dataflow.policies import AsyncOptions, DeadLetter, ErrorPolicy, Function
+from streamproc.durations import format_ms
+from streamproc.io.sink import Sink
+from streamproc.io.source import Source
+from streamproc.windowing.aggregates import Aggregate
+from streamproc.windowing.windows import WindowAssigner
+
+__all__ = [
+    "AggregateBatch",
+    "BatchFunction",
+    "CoGroup",
+    "CombineByKey",
+    "DeadLetterSink",
+    "Decode",
+    "EventTime",
+    "MapWithState",
+    "Node",
+    "Process",
+    "Read",
+    "Repartition",
+    "RollingWindow",
+    "SideOutput",
+    "SlicedWindow",
+    "Split",
+    "Step",
+    "StepKind",
+    "Union",
+    "UpdateState",
+    "WindowForm",
+    "Write",
+]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Node:
+    """One operator of the logical plan.
+
+    Attributes:
+        name: Unique in the app; the identity of the operator's state across restarts.
+        inputs: The nodes whose records it gets.
+        on_error: What to do with a record on which its function fails.
+    """
+
+    name: str
+    inputs: tuple[Node, ...] = ()
+    on_error: ErrorPolicy = "fail"
+
+    kind: ClassVar[str]
+    stateful: ClassVar[bool] = False
+    """Whether records of one batch leave something behind for the next."""
+
+    def configuration(self) -> dict[str, str]:
+        """Return the settings that its state depends on: a restart with others is refused. Shown by ``explain()``."""
+        return {}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Read(Node):
+    """Records from a source."""
+
+    source: Source[Any]
+    kind: ClassVar[str] = "source"
+    stateful: ClassVar[bool] = True
+
+    def configuration(self) -> dict[str, str]:
+        """Return the kind of source: positions of one kind mean nothing to another."""
+        return {"source": type(self.source).__name__}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Decode(Node):
+    """Bytes to values, by the decoder of the source that is its input."""
+
+    source: Source[Any]
+    kind: ClassVar[str] = "decode"
+
+
+class StepKind(Enum):
+    """What a per-record step does with its function's result."""
+
+    MAP = "map"
+    FILTER = "filter"
+    FLAT_MAP = "flat_map"
+    KEY_BY = "key_by"
+    PEEK = "peek"
+    MAP_VALUES = "map_values"
+    FLAT_MAP_VALUES = "flat_map_values"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Step(Node):
+    """A function of one record.
+
+    The function gets the element: the value, or the pair ``(key, value)`` on a keyed stream; with the two ``_VALUES``
+    kinds it gets the value only, and the key stays.
+
+    Attributes:
+        keyed: Whether the input is a keyed stream.
+        run_async: How to run the function if it is an ``async def``; None for a plain one.
+    """
+
+    step: StepKind
+    fn: Function
+    keyed: bool = False
+    run_async: AsyncOptions | None = None
+    kind: ClassVar[str] = "step"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EventTime(Node):
+    """Timestamps from the records, and the watermark that follows from them.
+
+    Attributes:
+        fn: Returns a record's time: epoch milliseconds, or an aware `datetime`.
+        out_of_orderness_ms: By how much a record may be older than the newest one before it.
+    """
+
+    fn: Function
+    out_of_orderness_ms: int
+    kind: ClassVar[str] = "event_time"
+    stateful: ClassVar[bool] = True
+
+    def configuration(self) -> dict[str, str]:
+        """Nothing: the newest timestamp is kept, and any bound may be applied to it."""
+        return {}
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Union(Node):
+    """The records of several streams of one type."""
+
+    kind: ClassVar[str] = "union"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Split(Node):
+    """Each record to the side output of the first predicate that holds; the main output gets the rest."""
+
+    predicates: Mapping[str, Function]
+    run_async: AsyncOptions | None = None
+    kind: ClassVar[str] = "split"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SideOutput(Node):
+    """One of the side outputs of its input."""
+
+    output: str
+    kind: ClassVar[str] = "side_output"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Repartition(Node):
+    """An exchange: records may go to other shards here. In a job of one shard they stay."""
+
+    kind: ClassVar[str] = "repartition"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class BatchFunction(Node):
+    """A function of the whole batch.
+
+    Attributes:
+        whole: Whether it gets the list (``transform``) or an iterator over one partition (``map_partitions``).
+    """
+
+    fn: Function
+    whole: bool
+    run_async: AsyncOptions | None = None
+    kind: ClassVar[str] = "batch_function"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AggregateBatch(Node):
+    """One result for each batch.
+
+    Attributes:
+        empty: A function that makes the result of a batch without records; None for no result.
+    """
+
+    aggregate: Aggregate[Any, Any, Any]
+    empty: Callable[[], Any] | None = None
+    kind: ClassVar[str] = "aggregate"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CombineByKey(Node):
+    """One result for each key of a batch."""
+
+    aggregate: Aggregate[Any, Any, Any]
+    kind: ClassVar[str] = "combine_by_key"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CoGroup(Node):
+    """For each key of a batch of two streams, the values of both, as a pair of lists."""
+
+    kind: ClassVar[str] = "cogroup"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class UpdateState(Node):
+    """A function of a key's new values and its state gives the new state.
+
+    Attributes:
+        initial: The state that keys have before the first batch.
+        every_batch: Whether it is called for all keys that have state, or for those with new values only.
+    """
+
+    fn: Function
+    initial: Mapping[Any, Any]
+    every_batch: bool
+    kind: ClassVar[str] = "update_state_by_key"
+    stateful: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MapWithState(Node):
+    """A function of a key, a value and the key's state gives a result and the new state."""
+
+    fn: Function
+    kind: ClassVar[str] = "map_with_state"
+    stateful: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Process(Node):
+    """A `KeyedProcess`: named state and timers.
+
+    Attributes:
+        function: The user's object.
+        variables: Its state variables: name and kind.
+    """
+
+    function: Any
+    variables: Mapping[str, str]
+    kind: ClassVar[str] = "process"
+    stateful: ClassVar[bool] = True
+
+    def configuration(self) -> dict[str, str]:
+        """Return the state variables."""
+        return {f"state {name}": kind for name, kind in sorted(self.variables.items())}
+
+
+class WindowForm(Enum):
+    """What a window gives out."""
+
+    RESULT = "result"
+    """A `WindowResult`: the interval and the aggregate."""
+    VALUE = "value"
+    """The aggregate alone."""
+    ELEMENTS = "elements"
+    """Each element of the aggregate, which is a list."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlicedWindow(Node):
+    """An aggregate of each window, merged from the slices that the window is made of.
+
+    Attributes:
+        keyed: Whether each key has its own windows.
+        form: What is given out.
+        pairs: Whether the elements given out are ``(key, value)`` pairs that make a keyed stream again.
+        slice_ms: A bound on the width of slices, for aggregates that grow with the records: a slice that is written
+            by one batch only is never read to be added to.
+    """
+
+    assigner: WindowAssigner
+    aggregate: Aggregate[Any, Any, Any]
+    keyed: bool
+    form: WindowForm
+    pairs: bool = False
+    slice_ms: int | None = None
+    kind: ClassVar[str] = "window"
+    stateful: ClassVar[bool] = True
+
+    def configuration(self) -> dict[str, str]:
+        """Return windows and aggregate."""
+        return window_configuration(self.assigner, self.aggregate.name)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RollingWindow(Node):
+    """A reduced value for each key and window, kept up to date: what enters is reduced in, what leaves is taken out.
+
+    As in Spark's ``reduceByKeyAndWindow`` with an inverse function, a key that was seen once gives a result for every
+    window, until ``keep`` says that it can go.
+
+    Attributes:
+        fn: Reduces two values; associative.
+        inverse: Takes the second value out of the first.
+        keep: A predicate of ``(key, value)``; None keeps all keys.
+        keyed: Whether each key has its own value.
+    """
+
+    assigner: WindowAssigner
+    fn: Function
+    inverse: Function
+    keep: Function | None
+    keyed: bool
+    kind: ClassVar[str] = "rolling_window"
+    stateful: ClassVar[bool] = True
+
+    def configuration(self) -> dict[str, str]:
+        """Return the windows."""
+        return window_configuration(self.assigner, "rolling reduce")
+
+
+def window_configuration(assigner: WindowAssigner, aggregate: str) -> dict[str, str]:
+    """Return windows and aggregate as text."""
+    return {
+        "window": f"{format_ms(assigner.size_ms)} every {format_ms(assigner.slide_ms)}",
+        "aggregate": aggregate,
+    }
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Write(Node):
+    """Records to a sink."""
+
+    sink: Sink[Any]
+    kind: ClassVar[str] = "sink"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DeadLetterSink(Node):
+    """Failed records to the sink of a `DeadLetter` policy."""
+
+    policy: DeadLetter
+    kind: ClassVar[str] = "dead_letter"

@@ -1,0 +1,31 @@
+"""For each key of two streams, the values of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from streamproc.batch import Batch
+from streamproc.dataflow.nodes import CoGroup
+from streamproc.engine.operators.operator import Operator
+from streamproc.engine.run import BatchRun
+
+__all__ = ["CoGroupOperator"]
+
+
+class CoGroupOperator(Operator):
+    """Collects the values of each key from both inputs, within the batch."""
+
+    def __init__(self, node: CoGroup) -> None:
+        pass
+
+    def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
+        """Return a row for each key that either input has: a pair of lists."""
+        groups: dict[Any, tuple[list[Any], list[Any]]] = {}
+        for side, batch in enumerate(inputs):
+            for key, value in zip(batch.keys or (), batch.values, strict=True):
+                group = groups.get(key)
+                if group is None:
+                    group = groups[key] = ([], [])
+                group[side].append(value)
+        return Batch(list(groups.values()), list(groups), watermark=min(batch.watermark for batch in inputs))

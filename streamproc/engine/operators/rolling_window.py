@@ -1,0 +1,123 @@
+"""A reduced value for each key, kept up to date as slices enter and leave the window.
+
+Spark's ``reduceByKeyAndWindow`` with an inverse function: a window's value is that of the window one slide before,
+with what has left taken out and what has come reduced in. A key gives a result for every window from its first on,
+until ``keep`` lets it go.
+
+State layout: that of `slice_table`, and under the operator's name
+
+    rolling   key -> value of the last window
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from streamproc.batch import Batch
+from streamproc.dataflow.nodes import RollingWindow
+from streamproc.engine.failures import Failures
+from streamproc.engine.operators.combine import Combiner
+from streamproc.engine.operators.operator import Operator
+from streamproc.engine.operators.slice_table import SliceTable
+from streamproc.engine.run import END_OF_TIME, BatchRun
+from streamproc.state.tables import Tables
+from streamproc.windowing.aggregates import reducing
+from streamproc.windowing.windows import Slices
+
+__all__ = ["RollingWindowOperator"]
+
+
+class RollingWindowOperator(Operator):
+    """Rolls the values of all keys from one window to the next.
+
+    Args:
+        node: The operator.
+        tables: The state of the shard.
+        batch_time: Whether the watermark is the trigger time, so that windows come due without records.
+    """
+
+    def __init__(self, node: RollingWindow, tables: Tables, *, batch_time: bool) -> None:
+        aggregate = reducing(node.fn)
+        self._slices = Slices.of(node.assigner)
+        self._table = SliceTable(node.name, self._slices, aggregate, tables)
+        self._rolling = tables.table(node.name, "rolling")
+        self._combiner = Combiner(node, aggregate)
+        self._failures = Failures(node, node.inverse)
+        self._node = node
+        self._batch_time = batch_time
+
+    def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
+        """Return the values of all keys for each window that ends at or before the watermark, in order."""
+        (batch,) = inputs
+        if self._node.keyed:
+            self._table.add(run, batch, batch.keys or (), batch.values, self._combiner)
+        else:
+            self._table.add(run, batch, None, batch.rows(), self._combiner)
+        keys: list[Any] = []
+        values: list[Any] = []
+        timestamps: list[int] = []
+        for end in self._ends(batch.watermark):
+            self._roll(run, end)
+            for key, value in self._rolling.items():
+                keys.append(key)
+                values.append(value)
+                timestamps.append(end - 1)
+        self._table.through = max(self._table.through, batch.watermark)
+        self._table.drop([start for start in self._table.starts() if self._leaves(start) <= batch.watermark])
+        return Batch(values, keys if self._node.keyed else None, timestamps, watermark=batch.watermark)
+
+    def next_due(self) -> int | None:
+        """Return the end of the next window in batch time."""
+        through = self._table.through
+        return next(self._ends(through + self._slices.slide), None) if self._batch_time else None
+
+    def _leaves(self, slice_start: int) -> int:
+        """Return the end of the first window behind a slice: there it is taken out of the value."""
+        return self._slices.last_end(slice_start) + self._slices.slide
+
+    def _ends(self, watermark: int) -> Iterator[int]:
+        """Yield the ends of the windows that are due.
+
+        While a slice enters or leaves, that is every window. Where nothing changes any more (after a long stop, in
+        batch time) only the last one is, as all between are equal to it; and none is at the end of time.
+        """
+        starts = self._table.starts()
+        alive = next(self._rolling.items(), None) is not None
+        if not (starts or alive):
+            return
+        slide, size = self._slices.slide, self._slices.size
+        through = self._table.through
+        end = through + slide - (through - size) % slide if alive else self._slices.first_end(starts[0])
+        changing_until = max((self._leaves(start) for start in starts), default=end)
+        if watermark == END_OF_TIME:
+            watermark = changing_until - slide
+        while end <= min(watermark, changing_until):
+            yield end
+            end += slide
+        if end <= watermark:
+            yield watermark - (watermark - size) % slide
+
+    def _roll(self, run: BatchRun, end: int) -> None:
+        """Bring the values of all keys from the window before to the one that ends at ``end``."""
+        size, slide = self._slices.size, self._slices.slide
+        entering = self._table.merged(end - slide, end)
+        leaving = self._table.merged(end - size - slide, end - size)
+        keep = self._node.keep
+        for key in dict.fromkeys([*leaving, *entering]):
+            value = self._rolling.get(key)
+            try:
+                if value is not None and key in leaving:
+                    value = self._node.inverse(value, leaving[key])
+                if key in entering:
+                    value = entering[key] if value is None else self._node.fn(value, entering[key])
+                if value is None:
+                    continue
+                kept = keep is None or keep(key, value)
+            except Exception as error:  # noqa: BLE001 - the policy decides
+                self._failures.handle(run, error, (key, value), None)
+                continue
+            if kept:
+                self._rolling.put(key, value)
+            else:
+                self._rolling.delete(key)

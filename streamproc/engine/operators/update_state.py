@@ -1,0 +1,64 @@
+"""State of each key, updated once a batch from the key's new values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from streamproc.batch import Batch
+from streamproc.dataflow.nodes import UpdateState
+from streamproc.engine.failures import Failures
+from streamproc.engine.operators.operator import Operator
+from streamproc.engine.run import BatchRun
+from streamproc.state.tables import Tables
+
+__all__ = ["UpdateStateOperator"]
+
+
+class UpdateStateOperator(Operator):
+    """Calls the function for the keys of the batch, or for all keys that have state.
+
+    State layout, under the operator's name: ``state``: key -> state; ``started`` -> 1 once the initial state is in.
+    """
+
+    def __init__(self, node: UpdateState, tables: Tables) -> None:
+        self._fn = node.fn
+        self._initial = node.initial
+        self._every_batch = node.every_batch
+        self._state = tables.table(node.name, "state")
+        self._started = tables.table(node.name, "started")
+        self._failures = Failures(node, node.fn)
+
+    def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
+        """Return the new state of each key for which the function was called."""
+        (batch,) = inputs
+        if self._initial and self._started.get(None) is None:
+            for key, state in self._initial.items():
+                self._state.put(key, state)
+            self._started.put(None, 1)
+        new_values: dict[Any, list[Any]] = {}
+        for key, value in zip(batch.keys or (), batch.values, strict=True):
+            new_values.setdefault(key, []).append(value)
+        if self._every_batch:
+            for key in self._state:
+                new_values.setdefault(key, [])
+        else:
+            self._state.load(new_values)
+        keys: list[Any] = []
+        states: list[Any] = []
+        for key, values in new_values.items():
+            before = self._state.get(key)
+            try:
+                after = self._fn(values, before)
+            except Exception as error:  # noqa: BLE001 - the policy decides
+                row = batch.keys.index(key) if batch.keys and values else 0
+                self._failures.handle(run, error, (key, values, before), batch.origins if values else None, row)
+                continue
+            if after is None:
+                if before is not None:
+                    self._state.delete(key)
+            else:
+                self._state.put(key, after)
+                keys.append(key)
+                states.append(after)
+        return Batch(states, keys, watermark=batch.watermark)

@@ -1,0 +1,56 @@
+"""Records to the payload that a sink will publish once the batch is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from streamproc.batch import Batch
+from streamproc.dataflow.nodes import DeadLetterSink, Write
+from streamproc.engine.failures import Failures
+from streamproc.engine.operators.operator import Operator
+from streamproc.engine.run import BatchRun
+from streamproc.io.sink import SinkWriter
+
+__all__ = ["DeadLetterOperator", "WriteOperator"]
+
+
+class WriteOperator(Operator):
+    """Encodes the records for a sink; record by record when that fails."""
+
+    def __init__(self, node: Write | DeadLetterSink, writer: SinkWriter) -> None:
+        self._name = node.name
+        self._writer = writer
+        self._failures = Failures(node, None)
+
+    def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
+        """Put the payload into the run; nothing comes out."""
+        (batch,) = inputs
+        if batch.values:
+            try:
+                run.outputs[self._name] = self._writer.encode(batch)
+            except Exception:  # noqa: BLE001 - whatever it is, the records are tried one by one
+                self._one_by_one(run, batch)
+        return Batch([], watermark=batch.watermark)
+
+    def _one_by_one(self, run: BatchRun, batch: Batch) -> None:
+        good: list[int] = []
+        for row in range(len(batch)):
+            try:
+                self._writer.encode(batch.take([row]))
+                good.append(row)
+            except Exception as error:  # noqa: BLE001 - the policy decides
+                self._failures.handle(run, error, batch.values[row], batch.origins, row)
+        if good:
+            run.outputs[self._name] = self._writer.encode(batch.take(good))
+
+
+class DeadLetterOperator(Operator):
+    """Encodes the failed records of a policy; it runs behind all other operators."""
+
+    def __init__(self, node: DeadLetterSink, writer: SinkWriter) -> None:
+        self._policy = node.policy
+        self._write = WriteOperator(node, writer)
+
+    def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
+        """Put the payload into the run; nothing comes out."""
+        return self._write.process(run, [Batch(list(run.dead_letters.get(self._policy, ())))])

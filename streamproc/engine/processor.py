@@ -1,0 +1,99 @@
+"""Runs the operators of a plan over one batch."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+
+from streamproc.batch import Batch
+from streamproc.dataflow.nodes import Node
+from streamproc.engine.assembly import assemble, keeps_lineage
+from streamproc.engine.failures import LineageNeeded
+from streamproc.engine.inputs import Taken
+from streamproc.engine.operators.operator import AsyncOperator, OperatorContext
+from streamproc.engine.run import BatchRun
+from streamproc.eventtime.clock import Clock
+from streamproc.metrics import JobMetrics
+from streamproc.state.tables import Tables
+
+__all__ = ["Processor"]
+
+log = logging.getLogger("streamproc.engine")
+
+
+class Processor:
+    """Runs each operator once a batch, inputs first.
+
+    A batch whose failed record can't be placed is run a second time with lineage; what the first attempt changed in
+    tables is taken back before. User functions may then see a record again: their results of the first attempt are
+    thrown away.
+    """
+
+    def __init__(self, nodes: Sequence[Node], context: OperatorContext, metrics: JobMetrics) -> None:
+        self._tables: Tables = context.tables
+        self._clock: Clock = context.clock
+        self._metrics = metrics
+        self._lineage = keeps_lineage(nodes)
+        self._operators = [
+            (node.name, tuple(source.name for source in node.inputs), assemble(node, context)) for node in nodes
+        ]
+
+    async def process(self, taken: Taken, trigger_time: int, *, final: bool) -> BatchRun:
+        """Run a batch through all operators, and return what there is to commit besides the tables.
+
+        Raises:
+            OperatorError: A user's function failed, and its operator's policy is to fail.
+        """
+        sources = taken.as_batches(trigger_time, final=final)
+        run = BatchRun(trigger_time, sources, lineage=self._lineage)
+        try:
+            await self._attempt(run)
+        except LineageNeeded:
+            self._tables.rollback()
+            self._metrics.reruns += 1
+            run = BatchRun(trigger_time, sources, lineage=True)
+            await self._attempt(run)
+        return run
+
+    async def _attempt(self, run: BatchRun) -> None:
+        batches: dict[str, Batch] = {}
+        for name, sources, operator in self._operators:
+            inputs = [batches[source] for source in sources]
+            began = self._clock.monotonic()
+            if isinstance(operator, AsyncOperator):
+                batch = await operator.process(run, inputs)
+            else:
+                batch = operator.process(run, inputs)
+            batches[name] = batch
+            counts = self._metrics.operator(name)
+            counts.seconds += self._clock.monotonic() - began
+            counts.records_in += sum(map(len, inputs))
+            counts.records_out += len(batch)
+
+    def next_due(self) -> int | None:
+        """Return the earliest trigger time at which an operator has something to do without records, or None."""
+        return min(
+            (
+                due
+                for _, _, operator in self._operators
+                if not isinstance(operator, AsyncOperator) and (due := operator.next_due()) is not None
+            ),
+            default=None,
+        )
+
+    def count_failures(self, run: BatchRun) -> None:
+        """Count and log the records of a committed batch that failed or came late."""
+        for name, skipped in run.skipped.items():
+            self._metrics.operator(name).skipped += skipped
+            log.warning(
+                "skipped records that failed",
+                extra={"operator": name, "records": skipped, "first_error": run.skipped_first[name]},
+            )
+        delivered = Counter(record.operator for records in run.dead_letters.values() for record in records)
+        for name, records in delivered.items():
+            self._metrics.operator(name).dead_letters += records
+            log.warning("delivered records that failed to dead letters", extra={"operator": name, "records": records})
+        for name, late in run.late.items():
+            self._metrics.operator(name).late += late
+            log.warning("dropped records that came late", extra={"operator": name, "records": late})

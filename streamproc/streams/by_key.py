@@ -1,0 +1,191 @@
+"""Operators on the values of each key: within a batch, and with state across batches."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
+
+from streamproc.dataflow.nodes import CombineByKey, MapWithState, Process, StepKind, UpdateState
+from streamproc.dataflow.policies import Function
+from streamproc.dataflow.process import KeyedProcess, variables_of
+from streamproc.errors import PipelineError
+from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, is_async
+from streamproc.windowing.aggregates import Aggregate, collect, count, reducing
+
+if TYPE_CHECKING:
+    from streamproc.streams.stream import KeyedStream
+
+__all__ = ["ByKey", "WithState"]
+
+K = TypeVar("K")
+V = TypeVar("V")
+W = TypeVar("W")
+A = TypeVar("A")
+S = TypeVar("S")
+U = TypeVar("U")
+
+
+class ByKey(Handle, Generic[K, V]):
+    """The operators on values, and on the values that a key has within a batch."""
+
+    @overload
+    def map_values(self, fn: Callable[[V], Awaitable[W]], /, **options: Unpack[StepOptions]) -> KeyedStream[K, W]: ...
+    @overload
+    def map_values(self, fn: Callable[[V], W], /, **options: Unpack[StepOptions]) -> KeyedStream[K, W]: ...
+    def map_values(self, fn: Function, /, **options: Unpack[StepOptions]) -> KeyedStream[K, Any]:
+        """Replace each value by what a function makes of it, under the same key.
+
+        Example:
+            >>> run(["ann"], lambda names: names.key_by(lambda name: name[0]).map_values(str.upper))
+            [('a', 'ANN')]
+        """
+        return self._keyed(self._step(StepKind.MAP_VALUES, fn, options))
+
+    @overload
+    def flat_map_values(
+        self, fn: Callable[[V], Awaitable[Iterable[W]]], /, **options: Unpack[StepOptions]
+    ) -> KeyedStream[K, W]: ...
+    @overload
+    def flat_map_values(
+        self, fn: Callable[[V], Iterable[W]], /, **options: Unpack[StepOptions]
+    ) -> KeyedStream[K, W]: ...
+    def flat_map_values(self, fn: Function, /, **options: Unpack[StepOptions]) -> KeyedStream[K, Any]:
+        """Replace each value by the values that a function returns, possibly none, under the same key.
+
+        Example:
+            >>> run(["ab"], lambda words: words.key_by(len).flat_map_values(list))
+            [(2, 'a'), (2, 'b')]
+        """
+        return self._keyed(self._step(StepKind.FLAT_MAP_VALUES, fn, options))
+
+    def combine_by_key(
+        self,
+        create: Callable[[V], A],
+        add: Callable[[A, V], A],
+        merge: Callable[[A, A], A],
+        /,
+        **options: Unpack[OperatorOptions],
+    ) -> KeyedStream[K, A]:
+        """Combine the values of each key of a batch.
+
+        Args:
+            create: Makes a combination of a key's first value.
+            add: Adds a further value to a combination and returns it.
+            merge: Merges two combinations of one key, earlier one first.
+            **options: See `OperatorOptions`.
+
+        Example:
+            >>> def initials(names):
+            ...     return names.key_by(len).combine_by_key(str, lambda a, b: a + b[0], lambda a, b: a + b)
+            >>> run(["ann", "bob"], initials)
+            [(3, 'annb')]
+        """
+        return self._combine("combine_by_key", Aggregate("combine", create, add, merge), options)
+
+    def reduce_by_key(self, fn: Callable[[V, V], V], /, **options: Unpack[OperatorOptions]) -> KeyedStream[K, V]:
+        """Reduce the values of each key of a batch with an associative function, earlier one first.
+
+        Example:
+            >>> run([1, 2, 3], lambda numbers: numbers.key_by(lambda n: n % 2).reduce_by_key(max))
+            [(1, 3), (0, 2)]
+        """
+        return self._combine("reduce_by_key", reducing(fn), options)
+
+    def count_by_key(self, **options: Unpack[OperatorOptions]) -> KeyedStream[K, int]:
+        """Count the values of each key of a batch.
+
+        Example:
+            >>> run(["ann", "abe"], lambda names: names.key_by(lambda name: name[0]).count_by_key())
+            [('a', 2)]
+        """
+        return self._combine("count_by_key", count(), options)
+
+    def group_by_key(self, **options: Unpack[OperatorOptions]) -> KeyedStream[K, list[V]]:
+        """Collect the values of each key of a batch into a list.
+
+        Example:
+            >>> run([1, 2, 3], lambda numbers: numbers.key_by(lambda n: n % 2).group_by_key())
+            [(1, [1, 3]), (0, [2])]
+        """
+        return self._combine("group_by_key", collect(), options)
+
+    def _combine(self, kind: str, aggregate: Aggregate[V, Any, A], options: OperatorOptions) -> KeyedStream[K, A]:
+        return self._keyed(self._dataflow.add(CombineByKey(**self._named(kind, options), aggregate=aggregate)))
+
+
+class WithState(Handle, Generic[K, V]):
+    """The operators that keep state for each key across batches.
+
+    State is of any type that `streamproc.values` can write: numbers, text, containers, records, dataclasses.
+    """
+
+    def update_state_by_key(
+        self,
+        fn: Callable[[list[V], S | None], S | None],
+        /,
+        *,
+        initial: Mapping[K, S] | None = None,
+        every_batch: bool = False,
+        **options: Unpack[OperatorOptions],
+    ) -> KeyedStream[K, S]:
+        """Compute the new state of each key from its new values and its old state; give out the new states.
+
+        Args:
+            fn: Gets a key's values of the batch, in order, and its state or None. Returns the new state, or None to
+                remove the key.
+            initial: The states that keys have before the first batch.
+            every_batch: Whether it is called in each batch for all keys that have state, then with an empty list for
+                those without new values, as Spark does; by default only for keys with new values.
+            **options: See `OperatorOptions`.
+
+        Example:
+            >>> def totals(numbers):
+            ...     keyed = numbers.key_by(lambda n: n % 2)
+            ...     return keyed.update_state_by_key(lambda new, total: (total or 0) + sum(new))
+            >>> run([[1, 2], [3]], totals)
+            [(1, 1), (0, 2), (1, 4)]
+        """
+        named = self._stateful("update_state_by_key", fn, options)
+        node = UpdateState(**named, fn=fn, initial=dict(initial or {}), every_batch=every_batch)
+        return self._keyed(self._dataflow.add(node))
+
+    def map_with_state(
+        self,
+        fn: Callable[[K, V, S | None], tuple[U, S | None]],
+        /,
+        **options: Unpack[OperatorOptions],
+    ) -> KeyedStream[K, U]:
+        """Replace each value by what a function makes of it and of the key's state, which the function may change.
+
+        Args:
+            fn: Gets key, value, and the key's state or None. Returns the new value and the new state; None removes it.
+            **options: See `OperatorOptions`.
+
+        Example:
+            >>> def numbered(letters):
+            ...     return letters.key_by(str.lower).map_with_state(lambda k, v, n: (f"{v}{n or 0}", (n or 0) + 1))
+            >>> run([["a", "A"], ["a"]], numbered)
+            [('a', 'a0'), ('a', 'A1'), ('a', 'a2')]
+        """
+        named = self._stateful("map_with_state", fn, options)
+        return self._keyed(self._dataflow.add(MapWithState(**named, fn=fn)))
+
+    def process(self, function: KeyedProcess[K, V, U], /, **options: Unpack[OperatorOptions]) -> KeyedStream[K, U]:
+        """Run an operator of one's own, with named state variables and timers; see `KeyedProcess`.
+
+        Results have the key that was current when they were made.
+        """
+        if not isinstance(function, KeyedProcess):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"process: expected an object of a subclass of KeyedProcess, got {function!r}")
+        named = self._stateful("process", function.process, options)
+        variables = {name: variable.kind for name, variable in variables_of(function).items()}
+        return self._keyed(self._dataflow.add(Process(**named, function=function, variables=variables)))
+
+    def _stateful(self, kind: str, fn: Function, options: OperatorOptions) -> dict[str, Any]:
+        named = self._named(kind, options)
+        if is_async(fn):
+            raise PipelineError(
+                f"{named['name']}: its function is an async def, but state is only safe in a plain one: await in a "
+                f"map_values() before"
+            )
+        return named

@@ -1,0 +1,135 @@
+"""`Handle`: what all streams are: a node of the dataflow, and the means to add further ones."""
+
+# pyright: reportPrivateUsage=false
+# The modules of this package share the internals of `Handle`, which are none of the users' business.
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Self, TypedDict
+
+from streamproc.dataflow.dataflow import Dataflow
+from streamproc.dataflow.nodes import Node, SideOutput, Step, StepKind
+from streamproc.dataflow.policies import AsyncOptions, ErrorPolicy, Function, Retry
+from streamproc.durations import Duration, to_ms
+from streamproc.errors import PipelineError
+
+if TYPE_CHECKING:
+    from streamproc.streams.stream import KeyedStream, Stream
+
+__all__ = ["Handle", "OperatorOptions", "StepOptions"]
+
+
+class OperatorOptions(TypedDict, total=False):
+    """What every operator can be given.
+
+    Keys:
+        name: Its name in plans, metrics and errors; with state, its identity across restarts. By default its kind and
+            its number.
+        on_error: What to do with a record on which the function fails: ``"fail"``, ``"skip"`` or ``dead_letter(sink)``.
+            By default what the app says.
+    """
+
+    name: str
+    on_error: ErrorPolicy
+
+
+class StepOptions(OperatorOptions, total=False):
+    """What operators that take an ``async def`` function can be given besides; an error with a plain function.
+
+    Keys:
+        concurrency: How many calls may be under way at once; 100 by default.
+        ordered: Whether results keep the order of their records; true by default.
+        timeout: How long one call may take.
+        retry: Whether and how to call again after a failure.
+    """
+
+    concurrency: int
+    ordered: bool
+    timeout: Duration
+    retry: Retry
+
+
+class Handle:
+    """A place in the dataflow that further operators can be attached to."""
+
+    keyed = False
+
+    def __init__(self, dataflow: Dataflow, node: Node) -> None:
+        self._dataflow = dataflow
+        self._node = node
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._node.name}>"
+
+    def _stream(self, node: Node) -> Stream[Any]:
+        """Return the stream behind a new node."""
+        raise NotImplementedError
+
+    def _keyed(self, node: Node) -> KeyedStream[Any, Any]:
+        """Return the keyed stream behind a new node."""
+        raise NotImplementedError
+
+    def _same(self, node: Node) -> Self:
+        """Return a stream of the same kind behind a new node."""
+        return type(self)(self._dataflow, node)
+
+    def _side_output(self, node: Node, output: str) -> Self:
+        """Return a side output, of the same kind as this stream, of a new node."""
+        name = self._dataflow.name("side_output", f"{node.name}.{output}")
+        return self._same(self._dataflow.add(SideOutput(name=name, inputs=(node,), output=output)))
+
+    def _check_together(self, other: Handle, what: str) -> None:
+        """Refuse to combine streams of two apps, or a keyed with an unkeyed one."""
+        if other._dataflow is not self._dataflow:
+            raise PipelineError(f"{what} of {self!r} and {other!r}: the streams belong to different apps")
+        if other.keyed != self.keyed:
+            raise PipelineError(f"{what} of {self!r} and {other!r}: one is keyed and the other is not: key_by() both")
+
+    def _named(self, kind: str, options: OperatorOptions, *inputs: Node) -> dict[str, Any]:
+        """Return the fields that every new node has; its input is this stream's node unless others are given."""
+        name = self._dataflow.name(kind, options.get("name"))
+        return {
+            "name": name,
+            "inputs": inputs or (self._node,),
+            "on_error": self._dataflow.policy(options.get("on_error"), name),
+        }
+
+    def _step(self, kind: StepKind, fn: Function, options: StepOptions) -> Node:
+        """Add a per-record step."""
+        named = self._named(kind.value, options)
+        run_async = async_options(named["name"], fn, options)
+        return self._dataflow.add(Step(**named, step=kind, fn=fn, keyed=self.keyed, run_async=run_async))
+
+
+def is_async(fn: Function) -> bool:
+    """Return whether a function is an ``async def``, also as a method, a partial, or an object that is called."""
+    while isinstance(fn, functools.partial):
+        fn = fn.func
+    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
+
+
+def async_options(operator: str, fn: Function, options: StepOptions) -> AsyncOptions | None:
+    """Return how to run an operator's function if it is an ``async def``, else None.
+
+    Raises:
+        PipelineError: It is no function, or a plain one with options that only an ``async def`` can have.
+    """
+    if not callable(fn):
+        raise PipelineError(f"{operator}: expected a function, got {fn!r}")
+    given = options.keys() & {"concurrency", "ordered", "timeout", "retry"}
+    if not is_async(fn):
+        if given:
+            raise PipelineError(f"{operator}: {', '.join(sorted(given))} only apply to an async def function")
+        return None
+    concurrency = options.get("concurrency", 100)
+    if concurrency < 1:
+        raise PipelineError(f"{operator}: concurrency={concurrency}: expected at least 1")
+    timeout = options.get("timeout")
+    return AsyncOptions(
+        concurrency,
+        options.get("ordered", True),
+        None if timeout is None else to_ms(timeout, what=f"the timeout of {operator}"),
+        options.get("retry"),
+    )

@@ -1,0 +1,82 @@
+"""A damaged, shortened or missing file of a store is noticed, or does no harm."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from streamproc.errors import CorruptStateError
+from streamproc.state import Changes, Family, RocksStore
+from tests.state.writer import content_after, read
+
+SEED = 20_240_701
+BATCHES = 300
+
+
+def flipped(bit: int) -> Callable[[bytes], bytes]:
+    def damage(data: bytes) -> bytes:
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        return bytes(changed)
+
+    return damage
+
+
+def damages(size: int, rng: random.Random, flips: int) -> Iterator[tuple[str, Callable[[bytes], bytes] | None]]:
+    yield "deleted", None
+    if size:
+        yield "emptied", lambda _: b""
+        yield "half as long", lambda data: data[: len(data) // 2]
+        yield "one byte shorter", lambda data: data[:-1]
+        # The end is where a changed length looks like a torn write.
+        places = [rng.randrange(size * 8) for _ in range(flips)]
+        for bit in [*places, *(rng.randrange(max(0, size - 60) * 8, size * 8) for _ in range(flips // 2))]:
+            yield f"with bit {bit} flipped", flipped(bit)
+
+
+def damage_each_file(tmp_path: Path, flips: int) -> list[str]:
+    """Damage each file of a killed store in each way, open it, and return the files whose damage was noticed."""
+    image, victim = tmp_path / "image", tmp_path / "victim"
+    subprocess.run([sys.executable, "-m", "tests.state.writer", image, str(SEED), str(BATCHES)], stdout=-3, check=False)
+    content = content_after(SEED, BATCHES)
+    shutil.copytree(image, victim)
+    assert read(victim) == content, "not even the undamaged files hold all that was committed"
+    rng = random.Random(SEED)
+    noticed: list[str] = []
+    for path in sorted(image.iterdir()):
+        for what, damage in damages(path.stat().st_size, rng, flips):
+            shutil.rmtree(victim)
+            shutil.copytree(image, victim)
+            if damage is None:
+                (victim / path.name).unlink()
+            else:
+                (victim / path.name).write_bytes(damage(path.read_bytes()))
+            try:
+                found = read(victim)
+            except CorruptStateError as error:
+                assert str(victim) in str(error), f"{path.name} {what}: the error names no file: {error}"
+                noticed.append(path.name)
+            else:
+                assert found == content, f"{path.name} {what}: the store answered, but wrongly"
+    return noticed
+
+
+def kinds(names: list[str]) -> set[str]:
+    return {Path(name).suffix or name.split("-")[0] for name in names}
+
+
+def test_damage_is_noticed_or_does_no_harm(tmp_path: Path) -> None:
+    noticed = damage_each_file(tmp_path, flips=2)
+
+    assert kinds(noticed) >= {".sst", ".log", "MANIFEST", "CURRENT", "COMMITTED"}
+
+
+@pytest.mark.slow
+def test_damage_is_noticed_or_does_no_harm_at_many_places(tmp_path: Path) -> None:
+    assert len(damage_each_file(tmp_path, flips=30)) > 200

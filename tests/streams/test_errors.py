@@ -1,0 +1,132 @@
+"""What becomes of a record on which a user's function fails."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from streamproc import App, Asap, DeadLetterRecord, OperatorError, Record, Tumbling, count, dead_letter
+from streamproc.codecs import json_decoder
+from streamproc.connectors.memory import MemorySink, MemorySource
+from streamproc.testing import Driver
+
+
+def invert(number: int) -> float:
+    return 1 / number
+
+
+async def run_to_end(app: App) -> Driver:
+    driver = Driver(app)
+    await driver.start()
+    await driver.finish()
+    return driver
+
+
+def numbers(*values: int) -> MemorySource[int]:
+    source = MemorySource([list(values)])
+    source.close()
+    return source
+
+
+async def test_by_default_the_job_fails_and_says_all_about_the_record() -> None:
+    app = App("errors", trigger=Asap())
+    app.source(numbers(5, 0), name="numbers").map(lambda n: n, name="same").map(invert, name="invert").print()
+    with pytest.raises(OperatorError) as caught:
+        await run_to_end(app)
+    message = str(caught.value)
+    assert "operator 'invert' failed on a record: ZeroDivisionError: division by zero" in message
+    assert "function: invert (" in message
+    assert "test_errors.py:15)" in message
+    assert "position: numbers [0] at 1" in message
+    assert "record:   0" in message
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+async def test_the_position_is_found_behind_operators_that_drop_and_add_rows() -> None:
+    app = App("errors", trigger=Asap())
+    (
+        app.source(numbers(1, 2, 3, 4), name="numbers")
+        .filter(lambda n: n % 2 == 0)
+        .flat_map(lambda n: [n, n - 4])
+        .union(app.source(numbers(7), name="more"))
+        .map(invert)
+        .print()
+    )
+    with pytest.raises(OperatorError, match=r"position: numbers \[0\] at 3"):
+        await run_to_end(app)
+
+
+async def test_skip_leaves_the_record_out_counts_and_logs_it(caplog: pytest.LogCaptureFixture) -> None:
+    sink = MemorySink[float]()
+    app = App("errors", trigger=Asap())
+    app.source(numbers(1, 0, 2, 0)).filter(lambda n: n >= 0).map(invert, name="invert", on_error="skip").to(sink)
+    with caplog.at_level(logging.WARNING, "streamproc"):
+        driver = await run_to_end(app)
+    assert sink.values == [1.0, 0.5]
+    assert driver.metrics.operators["invert"].skipped == 2
+    assert any(record.getMessage() == "skipped records that failed" for record in caplog.records)
+
+
+async def test_dead_letters_have_the_record_the_error_the_operator_and_the_position() -> None:
+    good, bad = MemorySink[float](), MemorySink[DeadLetterRecord]()
+    app = App("errors", trigger=Asap(), on_error=dead_letter(bad))
+    app.source(numbers(1, 0, 4), name="numbers").map(invert, name="invert").filter(lambda x: 1 / (x - 1) != 0).to(good)
+    await run_to_end(app)
+    assert good.values == [0.25]
+    assert [(d.value, d.error, d.operator, d.position) for d in bad.values] == [
+        (1.0, "ZeroDivisionError: float division by zero", "filter-1", "numbers [0] at 0"),
+        (0, "ZeroDivisionError: division by zero", "invert", "numbers [0] at 1"),
+    ]
+
+
+class Click(Record):
+    user: str
+
+
+async def test_undecodable_input_is_the_same_case() -> None:
+    bad = MemorySink[DeadLetterRecord]()
+    good = MemorySink[Click]()
+    source = MemorySource[Click]([[b'{"user": "ann"}', b'{"user": 7}', b'{"user": "bob"}']], decode=json_decoder(Click))
+    source.close()
+    app = App("errors", trigger=Asap())
+    app.source(source, name="clicks", on_error=dead_letter(bad)).to(good)
+    await run_to_end(app)
+    assert good.values == [Click("ann"), Click("bob")]
+    assert [(d.value, d.operator, d.position) for d in bad.values] == [
+        (b'{"user": 7}', "clicks.decode", "clicks [0] at 1")
+    ]
+
+
+async def test_a_value_that_a_sink_cannot_encode_fails_before_the_commit() -> None:
+    sink = MemorySink[object]()
+    app = App("errors", trigger=Asap())
+    app.source(numbers(1, 2), name="numbers").map(lambda n: object() if n == 2 else n).to(sink, name="results")
+    driver = Driver(app)
+    with pytest.raises(OperatorError, match="operator 'results' failed on a record: EncodeError"):
+        await driver.start()
+    assert sink.values == []
+    assert driver.metrics.batches == 0
+
+
+async def test_state_is_as_if_a_skipped_record_had_never_been() -> None:
+    def total(key: str, number: int, before: float | None) -> tuple[float, float | None]:
+        after = (before or 0.0) + 1 / number
+        return after, after
+
+    sink = MemorySink[tuple[str, float]]()
+    app = App("errors", trigger=Asap())
+    keyed = app.source(numbers(1, 2, 0, 4)).flat_map(lambda n: [n]).key_by(lambda n: "all")
+    keyed.map_with_state(total, name="total", on_error="skip").to(sink)
+    driver = await run_to_end(app)
+    assert [value for _, value in sink.values] == [1.0, 1.5, 1.75]
+    assert driver.metrics.reruns == 1
+    assert driver.metrics.records == 4
+
+
+async def test_a_bad_event_time_says_what_was_expected() -> None:
+    app = App("errors", trigger=Asap())
+    stream = app.source(MemorySource[str]([["yesterday"]])).event_time(lambda text: text)  # type: ignore[arg-type, return-value]  # pyright: ignore[reportArgumentType, reportCallIssue]
+    stream.window(Tumbling("1s")).aggregate(count()).print()
+    with pytest.raises(OperatorError, match="expected epoch milliseconds as an int, or a datetime with a time zone"):
+        await run_to_end(app)

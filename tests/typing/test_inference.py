@@ -1,0 +1,156 @@
+"""What mypy and pyright know of the elements of streams: ``assert_type`` is checked by both in ``make check``.
+
+Run as a test it shows that the pipelines can be built, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_type
+
+from streamproc import (
+    App,
+    KeyedProcess,
+    KeyedStream,
+    List,
+    Map,
+    ProcessContext,
+    Record,
+    Stream,
+    Timer,
+    Tumbling,
+    Value,
+    WindowResult,
+    collect,
+    count,
+    sum_of,
+)
+from streamproc.codecs import json_decoder
+from streamproc.connectors.memory import MemorySink, MemorySource
+
+
+class Click(Record):
+    user: str
+    page: str
+    spent: float = 0.0
+
+
+def clicks() -> Stream[Click]:
+    return App("typing").source(MemorySource[Click]())
+
+
+def spent_of(click: Click) -> float:
+    return click.spent
+
+
+async def look_up(click: Click) -> int:
+    return len(click.user)
+
+
+async def is_known(click: Click) -> bool:
+    return click.user != ""
+
+
+async def words_of(click: Click) -> list[str]:
+    return click.page.split("/")
+
+
+def test_a_source_has_the_type_of_its_decoder() -> None:
+    source = MemorySource[Click](decode=json_decoder(Click))
+    assert_type(App("typing").source(source), Stream[Click])
+
+
+def test_per_record_operators() -> None:
+    stream = clicks()
+    assert_type(stream.map(lambda click: click.spent), Stream[float])
+    assert_type(stream.map(look_up), Stream[int])
+    assert_type(stream.map(look_up, concurrency=10, timeout="1s"), Stream[int])
+    assert_type(stream.filter(lambda click: click.spent > 1), Stream[Click])
+    assert_type(stream.filter(is_known), Stream[Click])
+    assert_type(stream.flat_map(lambda click: click.page.split("/")), Stream[str])
+    assert_type(stream.flat_map(words_of), Stream[str])
+    assert_type(stream.union(stream), Stream[Click])
+    assert_type(stream.branch(lambda click: click.spent > 1), tuple[Stream[Click], ...])
+
+
+def test_key_by_makes_a_keyed_stream() -> None:
+    keyed = clicks().key_by(lambda click: click.user)
+    assert_type(keyed, KeyedStream[str, Click])
+    assert_type(clicks().key_by(look_up), KeyedStream[int, Click])
+    assert_type(keyed.filter(lambda pair: pair[1].spent > 1), KeyedStream[str, Click])
+    assert_type(keyed.map(lambda pair: pair[0]), Stream[str])
+
+
+def test_reduce_keeps_the_type() -> None:
+    assert_type(clicks().map(lambda click: click.spent).reduce(max), Stream[float])
+    spent = clicks().key_by(lambda click: click.user).map_values(lambda click: click.spent)
+    assert_type(spent, KeyedStream[str, float])
+    assert_type(spent.reduce_by_key(lambda a, b: a + b), KeyedStream[str, float])
+    assert_type(spent.reduce_by_key_and_window(lambda a, b: a + b, "1m", "10s"), KeyedStream[str, float])
+
+
+def test_per_batch_operators() -> None:
+    keyed = clicks().key_by(lambda click: click.user)
+    assert_type(clicks().count(), Stream[int])
+    assert_type(clicks().count_by_value(), KeyedStream[Click, int])
+    assert_type(keyed.group_by_key(), KeyedStream[str, list[Click]])
+    assert_type(clicks().transform(lambda batch: [len(batch)]), Stream[int])
+
+
+def test_joins_pair_the_values() -> None:
+    left = clicks().key_by(lambda click: click.user)
+    right = left.map_values(lambda click: click.spent)
+    assert_type(left.join(right), KeyedStream[str, tuple[Click, float]])
+    assert_type(left.left_outer_join(right), KeyedStream[str, tuple[Click, float | None]])
+    assert_type(left.full_outer_join(right), KeyedStream[str, tuple[Click | None, float | None]])
+    assert_type(left.cogroup(right), KeyedStream[str, tuple[list[Click], list[float]]])
+
+
+def test_state_has_the_type_of_the_function() -> None:
+    keyed = clicks().key_by(lambda click: click.user)
+
+    def total(new: list[Click], before: float | None) -> float | None:
+        return (before or 0.0) + sum(click.spent for click in new)
+
+    def number(user: str, click: Click, seen: int | None) -> tuple[str, int | None]:
+        return f"{user}-{seen}", (seen or 0) + 1
+
+    assert_type(keyed.update_state_by_key(total), KeyedStream[str, float])
+    assert_type(keyed.map_with_state(number), KeyedStream[str, str])
+
+
+def test_windows_give_results_of_the_aggregate() -> None:
+    keyed = clicks().key_by(lambda click: click.user)
+    assert_type(keyed.window(Tumbling("1m")).aggregate(count()), KeyedStream[str, WindowResult[int]])
+    spent = sum_of(spent_of)
+    assert_type(keyed.window(Tumbling("1m")).aggregate(spent), KeyedStream[str, WindowResult[float]])
+    assert_type(clicks().window(Tumbling("1m")).aggregate(count()), Stream[WindowResult[int]])
+    assert_type(clicks().window("1m"), Stream[Click])
+    assert_type(keyed.window("1m", "10s"), KeyedStream[str, Click])
+    assert_type(clicks().count_by_window("1m"), Stream[int])
+
+
+class Pages(KeyedProcess[str, Click, str]):
+    seen = Value(int, default=0)
+    pages = List(str)
+    spent = Map(str, float)
+
+    def process(self, context: ProcessContext[str], click: Click) -> Iterable[str]:
+        assert_type(context.key, str)
+        assert_type(context.value(self.seen).get(), int)
+        assert_type(list(context.list(self.pages)), list[str])
+        assert_type(context.map(self.spent).get(click.page), float | None)
+        return [click.page]
+
+    def on_timer(self, context: ProcessContext[str], timer: Timer) -> Iterable[str]:
+        return [timer.name]
+
+
+def test_process_gives_what_its_class_says() -> None:
+    assert_type(clicks().key_by(lambda click: click.user).process(Pages()), KeyedStream[str, str])
+
+
+def test_sinks_take_what_the_stream_has() -> None:
+    clicks().to(MemorySink[Click]())
+    clicks().key_by(lambda click: click.user).to(MemorySink[tuple[str, Click]]())
+    assert_type(collect().name, str)
