@@ -1,5 +1,6 @@
 """Keyed state: the store contract, its two implementations, the byte layout and typed tables."""
 
+from .inspection import StateInspection, StoredEntry, VariableSize, find_states
 from .keys import decode_key, encode_key
 from .ledger import Identity, Ledger, OutboxRow, StoreJournal
 from .memory import MemoryDisk, MemoryStore
@@ -17,11 +18,15 @@ __all__ = [
     "MemoryStore",
     "OutboxRow",
     "RocksStore",
+    "StateInspection",
     "StateStore",
     "StoreJournal",
+    "StoredEntry",
     "Table",
     "Tables",
     "Timers",
+    "VariableSize",
     "decode_key",
     "encode_key",
+    "find_states",
 ]

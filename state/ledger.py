@@ -118,8 +118,10 @@ class Ledger:
     it with `Ledger.open`.
     """
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: StateStore, identity: Identity) -> None:
         self._store = store
+        self.identity = identity
+        """Whose state it is."""
         self._batch: tuple[int, int | None] = 0, None
         self._plan: bytes | None = None
         self._positions: dict[str, dict[str, _Position]] = {}
@@ -135,10 +137,16 @@ class Ledger:
         Raises:
             StateFormatError: The store has another format, or belongs to another job or shard.
         """
-        ledger = cls(store)
+        ledger = cls(store, identity)
         entries = list(store.scan(Family.META))
         if entries:
-            ledger._read(entries, identity)
+            ledger._read(entries)
+            if ledger.identity != identity:
+                owner = ledger.identity
+                raise StateFormatError(
+                    f"the state belongs to {owner}, and this is {identity}: use another state directory"
+                    + (", or start with the old number of shards" if owner.app == identity.app else "")
+                )
         elif any(next(iter(store.scan(family)), None) for family in Family):
             raise StateFormatError(
                 "the state has no format version, so streamproc did not make it, or a part of it is lost: "
@@ -154,6 +162,25 @@ class Ledger:
                 ],
             )
         return ledger
+
+    @classmethod
+    def read(cls, store: StateStore) -> Ledger:
+        """Read the ledger of a store, whoever's it is; nothing is written.
+
+        Raises:
+            StateFormatError: The store has another format, or no app has ever used it.
+        """
+        ledger = cls(store, Identity("", 0, 1))
+        entries = list(store.scan(Family.META))
+        if not entries:
+            raise StateFormatError("the state is empty: no app has used it yet")
+        ledger._read(entries)
+        return ledger
+
+    @property
+    def sources(self) -> list[str]:
+        """The names of the sources that have committed positions."""
+        return sorted(self._positions)
 
     @property
     def batch_id(self) -> int:
@@ -260,7 +287,7 @@ class Ledger:
             self._trimmed[source] = through
             self._journals[source].trimmed_to(through)
 
-    def _read(self, entries: Iterable[tuple[bytes, bytes]], identity: Identity) -> None:
+    def _read(self, entries: Iterable[tuple[bytes, bytes]]) -> None:
         found = dict(_decoded(entries))
         try:
             version = decode_value(found.pop(("format",)))
@@ -269,12 +296,7 @@ class Ledger:
                     f"the state has format {version}, and this version of streamproc reads format {_FORMAT}: "
                     "run it with the version that made it, or use another state directory"
                 )
-            owner = Identity(*decode_value(found.pop(("identity",))))
-            if owner != identity:
-                raise StateFormatError(
-                    f"the state belongs to {owner}, and this is {identity}: use another state directory"
-                    + (", or start with the old number of shards" if owner.app == identity.app else "")
-                )
+            self.identity = Identity(*decode_value(found.pop(("identity",))))
             self._plan = found.pop(("plan",), None)
             if ("batch",) in found:
                 batch_id, time = decode_value(found.pop(("batch",)))

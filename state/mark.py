@@ -51,6 +51,10 @@ class Mark:
         self._sequence = 0
         self._manifest = self._length = self._crc = 0
 
+    def exists(self) -> bool:
+        """Return whether there is a mark: whether the directory holds a state store."""
+        return self._path.is_file()
+
     def verify(self) -> None:
         """Check the files before RocksDB opens them; make the mark if there is no database yet.
 

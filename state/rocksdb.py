@@ -17,7 +17,6 @@ What keeps a damaged file from becoming a wrong answer:
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import re
 import tempfile
@@ -32,6 +31,7 @@ import rocksdict
 
 from streamproc.errors import CorruptStateError, StateError, StateFormatError, StateLockedError
 
+from .lock import DirectoryLock
 from .mark import Mark
 from .store import Changes, Family
 
@@ -54,8 +54,11 @@ _MEBIBYTE: Final = 1 << 20
 class RocksStore:
     """A `streamproc.state.StateStore` in a directory. Make it with `RocksStore.open`."""
 
-    def __init__(self, directory: Path, lock: _DirectoryLock, mark: Mark, db: rocksdict.Rdict) -> None:
+    def __init__(
+        self, directory: Path, lock: DirectoryLock, mark: Mark, db: rocksdict.Rdict, *, read_only: bool
+    ) -> None:
         self._directory = directory
+        self._read_only = read_only
         self._lock = lock
         self._mark = mark
         self._db: rocksdict.Rdict | None = db
@@ -67,12 +70,16 @@ class RocksStore:
         self._syncing = threading.Lock()
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str], *, cache_bytes: int = 64 * _MEBIBYTE) -> RocksStore:
+    def open(
+        cls, directory: str | os.PathLike[str], *, cache_bytes: int = 64 * _MEBIBYTE, read_only: bool = False
+    ) -> RocksStore:
         """Open the store in a directory, which is made if it is not there.
 
         Args:
             directory: Holds this store and nothing else.
             cache_bytes: The memory for cached blocks and for writes that are not yet in sorted files, together.
+            read_only: Only look: no file is changed (rocksdict writes its configuration again as it is), and there must
+                be a store. Others may look at the same time; none may write.
 
         Raises:
             StateLockedError: Another process, or another app in this one, has it open.
@@ -82,26 +89,32 @@ class RocksStore:
         """
         path = Path(directory).absolute()
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            lock = _DirectoryLock(path)
+            if not read_only:
+                path.mkdir(parents=True, exist_ok=True)
+            lock = DirectoryLock(path, shared=read_only)
         except OSError as error:
             raise StateError(f"the state directory {path} can't be used: {error}") from error
         try:
             mark = Mark(path)
+            if read_only and not mark.exists():
+                raise StateError(f"{path} holds no state store: there is nothing to read")
             mark.verify()
             logs = sorted(name for name in os.listdir(path) if name.endswith(".log"))
             with _translated(path, "opened", logs):
-                db = _open_database(path, cache_bytes)
-            store = cls(path, lock, mark, db)
+                db = _open_database(path, cache_bytes, read_only=read_only)
         except BaseException:
             lock.release()
             raise
+        store = cls(path, lock, mark, db, read_only=read_only)
+        # A reference in the frame of an error would keep the database open, and locked.
+        del db
         try:
-            mark.arrived(db.latest_sequence_number(), logs)
-            store._sync(db, db.latest_sequence_number())
+            sequence = store._opened().latest_sequence_number()
+            mark.arrived(sequence, logs)
+            if not read_only:
+                store._sync(sequence)
         except BaseException:
             store._failed = True
-            del db
             store.close()
             raise
         return store
@@ -151,8 +164,8 @@ class RocksStore:
         Raises:
             StateError: The write failed; whether it will be seen after a restart is unknown, so the shard must stop.
         """
-        db = self._write(changes)
-        await asyncio.to_thread(self._sync, db, db.latest_sequence_number())
+        sequence = self._write(changes)
+        await asyncio.to_thread(self._sync, sequence)
 
     def size_bytes(self) -> int:
         """Return about how many bytes the store takes on disk."""
@@ -169,48 +182,56 @@ class RocksStore:
         """Release the store and its lock; nothing is lost. May be called twice."""
         if self._db is None:
             return
-        db, self._db = self._db, None
         try:
-            if not self._failed:
-                self._sync(db, db.latest_sequence_number())
+            if not (self._failed or self._read_only):
+                self._sync(self._db.latest_sequence_number())
         finally:
+            with self._syncing:
+                db, self._db = self._db, None
             # The database stays open, and locked, as long as one object of it lives.
             for cursor in self._cursors:
                 cursor.release()
-            for family in self._families.values():
-                family.close()
             self._families.clear()
             self._handles.clear()
-            with self._syncing:
-                db.close()
-            del db
-            self._lock.release()
+            try:
+                with _translated(self._directory, "closed"):
+                    db.close()
+            finally:
+                del db
+                self._lock.release()
 
     def _opened(self) -> rocksdict.Rdict:
         if self._db is None:
             raise StateError(f"the state store in {self._directory} is closed: open it again")
         return self._db
 
-    def _write(self, changes: Changes) -> rocksdict.Rdict:
-        db = self._opened()
-        handles = self._handles
+    def _write(self, changes: Changes) -> int:
+        """Write changes as far as the operating system, and return the sequence number of the last one."""
+        self._opened()
+        if self._read_only:
+            raise StateError(f"the state store in {self._directory} was opened to be read only")
         with self._failing("written"):
-            batch = rocksdict.WriteBatch(raw_mode=True)
-            for family, start, end in changes.ranges:
-                # RocksDB gives an empty range a sequence number that it does not find again when it replays the log.
-                if start < end:
-                    batch.delete_range(start, end, handles[family])
-            for family, key in changes.deletes:
-                batch.delete(key, handles[family])
-            put = batch.put
-            for family, key, value in changes.puts:
-                put(key, value, handles[family])
-            db.write(batch)
-        return db
+            self._opened().write(self._batch(changes))
+            return self._opened().latest_sequence_number()
 
-    def _sync(self, db: rocksdict.Rdict, sequence: int) -> None:
+    def _batch(self, changes: Changes) -> rocksdict.WriteBatch:
+        handles = self._handles
+        batch = rocksdict.WriteBatch(raw_mode=True)
+        for family, start, end in changes.ranges:
+            # RocksDB gives an empty range a sequence number that it does not find again when it replays the log.
+            if start < end:
+                batch.delete_range(start, end, handles[family])
+        for family, key in changes.deletes:
+            batch.delete(key, handles[family])
+        put = batch.put
+        for family, key, value in changes.puts:
+            put(key, value, handles[family])
+        return batch
+
+    def _sync(self, sequence: int) -> None:
+        """Bring what is written to the disk, and note that it goes up to a sequence number."""
         with self._failing("synced"), self._syncing:
-            db.flush_wal(True)
+            self._opened().flush_wal(True)
             self._mark.write(sequence)
 
     @contextmanager
@@ -240,45 +261,23 @@ class _Cursor:
             raise StateError("the state store was closed during a scan")
         valid, key, value, step = self._iterator.valid, self._iterator.key, self._iterator.value, self._iterator.next
         entries: list[tuple[bytes, bytes]] = []
-        while len(entries) < limit and valid():
-            entries.append((key(), value()))
-            step()
-        if len(entries) < limit:
-            # Raises if the iterator ended at something it could not read.
-            self._iterator.status()
+        try:
+            while len(entries) < limit and valid():
+                entries.append((key(), value()))
+                step()
+            if len(entries) < limit:
+                # Raises if the iterator ended at something it could not read.
+                self._iterator.status()
+        finally:
+            # An error keeps its frames, and these methods would keep the iterator, and it the database.
+            del valid, key, value, step
         return entries
 
     def release(self) -> None:
         self._iterator = None
 
 
-class _DirectoryLock:
-    """Keeps a directory to one store. RocksDB has a lock of its own, but not before the mark is read."""
-
-    def __init__(self, directory: Path) -> None:
-        self._file = (directory / "OWNER").open("a+b", buffering=0)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self._file.seek(0)
-            pid = self._file.read(20).decode("ascii", "replace").strip()
-            self._file.close()
-            who = (
-                "this process, by another app or store" if pid == str(os.getpid()) else f"process {pid or '(unknown)'}"
-            )
-            raise StateLockedError(
-                f"the state directory {directory} is open in {who}: stop that first, or use another directory"
-            ) from None
-        self._file.truncate(0)
-        self._file.write(b"%d\n" % os.getpid())
-
-    def release(self) -> None:
-        """Give the directory free."""
-        self._file.truncate(0)
-        self._file.close()
-
-
-def _open_database(directory: Path, cache_bytes: int) -> rocksdict.Rdict:
+def _open_database(directory: Path, cache_bytes: int, *, read_only: bool) -> rocksdict.Rdict:
     cache = rocksdict.Cache(cache_bytes)
     options = _database_options()
     options.create_if_missing(True)
@@ -294,7 +293,9 @@ def _open_database(directory: Path, cache_bytes: int) -> rocksdict.Rdict:
     options.set_max_log_file_size(_MEBIBYTE)
     options.set_stats_dump_period_sec(0)
     options.set_stats_persist_period_sec(0)
-    return rocksdict.Rdict(str(directory), options, {family.value: _family_options(cache) for family in Family})
+    access = rocksdict.AccessType.read_only() if read_only else rocksdict.AccessType.read_write()
+    families = {family.value: _family_options(cache) for family in Family}
+    return rocksdict.Rdict(str(directory), options, families, access)
 
 
 def _database_options() -> rocksdict.Options:

@@ -6,9 +6,9 @@ values written as in `streamproc.values`.
 During a batch, changes are pending: reads of the same `Tables` see them, the store doesn't. `Tables.collect` adds them
 to the batch's commit, `Tables.committed` notes that they are in the store, `Tables.rollback` forgets them.
 
-Values stay decoded in a cache, under one limit for all tables of a shard. It has two generations: what is used while an
-entry is in the old one moves it to the young one, and when both exceed the limit the old one is dropped and the young
-one becomes old. This is least-recently-used to the accuracy of a generation, at no cost per access.
+Values stay decoded in a cache, under one limit for all tables of a shard. It has two generations: a use moves an entry
+of the old one to the young one, and when the young one has half the limit, the old one is dropped and the young one
+becomes old. This is least-recently-used to the accuracy of a generation, at no cost per access.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ _OVERHEAD: Final = 300
 
 def _index(key: Any) -> object:
     """Return what a key that is not in `_DIRECT` has in the cache."""
-    if type(key) is tuple and _DIRECT_IN_TUPLE.issuperset(map(type, key)):
+    kind: Any = type(key)  # pyright: ignore[reportUnknownVariableType]
+    if kind is tuple and _DIRECT_IN_TUPLE.issuperset(map(type, key)):
         return key
     return encode_key(key)
 
@@ -338,8 +339,9 @@ class Tables:
         for part in self._parts():
             part.committed()
         usage = self._usage
+        full = usage.young > self._cache_bytes // 2 or usage.young + usage.old > self._cache_bytes
         # Entries with changes must stay where they are.
-        if usage.young + usage.old <= self._cache_bytes or any(table.dirty for table in self._tables.values()):
+        if not full or any(table.dirty for table in self._tables.values()):
             return
         keep = usage.young <= self._cache_bytes
         for table in self._tables.values():

@@ -87,7 +87,7 @@ class FileSource(Source[T]):
 
     def open(self, context: SourceContext) -> PolledReader:
         """Make the reader; the file is read by the first shard only."""
-        return PolledReader(self._feed(context), context.clock, to_ms(self.poll_interval))
+        return PolledReader(self._feed(context), context.clock, to_ms(self.poll_interval), bounded=not self.follow)
 
     def _feed(self, context: SourceContext) -> Feed:
         if context.shard != 0:

@@ -111,12 +111,14 @@ class PolledReader(SourceReader):
         feed: What to read.
         clock: Tells when to look for more.
         poll_interval: How often to look, in milliseconds.
+        bounded: Whether the input ends for good where the feed is finished.
     """
 
-    def __init__(self, feed: Feed, clock: Clock, poll_interval: int) -> None:
+    def __init__(self, feed: Feed, clock: Clock, poll_interval: int, *, bounded: bool = False) -> None:
         self._feed = feed
         self._clock = clock
         self._poll_interval = poll_interval
+        self._bounded = bounded
         self._files = OneAtATime()
         self._progress: tuple[int, int] | None = None
 
@@ -162,6 +164,11 @@ class PolledReader(SourceReader):
     def finished(self) -> bool:
         """Whether the input has ended and every record of it was taken."""
         return self._feed.finished()
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no later run will find more once all was read."""
+        return self._bounded
 
     async def bound(self) -> None:
         """Treat what is here now as the end of the input."""

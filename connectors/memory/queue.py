@@ -55,11 +55,10 @@ class MemoryQueue(Generic[T]):
             raise SourceError(f"{len(queued.values)} records were sent after close(): send them before it")
         if queued.timestamps is not None and len(queued.timestamps) != len(queued.values):
             raise SourceError(f"{len(queued.values)} records were sent with {len(queued.timestamps)} timestamps")
-        if queued.values:
-            self._starts.append(self.size)
-            self._lists.append(queued)
-            self.size += len(queued.values)
-            self._wake()
+        self._starts.append(self.size)
+        self._lists.append(queued)
+        self.size += len(queued.values)
+        self._wake()
 
     def close(self) -> None:
         """Say that no more records will come. May be called twice."""
@@ -68,6 +67,7 @@ class MemoryQueue(Generic[T]):
 
     def read(self, position: int) -> QueuedList[T]:
         """Return the rest of the list that holds the record at a position below ``size``."""
+        # The last list that starts there: those before it are empty.
         index = bisect_right(self._starts, position) - 1
         found, skip = self._lists[index], position - self._starts[index]
         if not skip:

@@ -1,12 +1,12 @@
-"""`LogLine`: a line of a web server's log as a typed record, and the parser that makes it.
+r"""`LogLine`: a line of a web server's log as a typed record, and the parser that makes it.
 
 Read are the Common and the Combined Log Format, as Apache and nginx write them:
 
     client ident user [17/May/2015:10:05:03 +0000] "GET /path HTTP/1.1" 200 2048 "referrer" "user agent"
 
-Inside quotes a quote is written ``\\"`` and a backslash ``\\\\``; a size of ``-`` means that there was no body. Fields behind the
-user agent are passed over. A line counts as long as everything up to the size is whole: the server has answered that
-request, even where the user agent was cut off.
+Inside quotes a quote is written ``\"`` and a backslash ``\\``; a size of ``-`` means that there was no body. Fields
+behind the user agent are passed over. A line counts as long as everything up to the size is whole: the server has
+answered that request, even where the user agent was cut off.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from streamproc import Record
 
-__all__ = ["LogLine", "NotALogLine", "parse"]
+__all__ = ["LogLine", "LogLineError", "parse"]
 
 
 class LogLine(Record):
@@ -44,7 +44,7 @@ class LogLine(Record):
     agent: str
 
 
-class NotALogLine(ValueError):
+class LogLineError(ValueError):
     """A line that is in neither of the two formats."""
 
 
@@ -66,15 +66,16 @@ def parse(line: str) -> LogLine:
     """Return a line of a log, without its line break, as a record.
 
     Raises:
-        NotALogLine: It is none.
+        LogLineError: It is none.
 
     Example:
-        >>> parse('10.0.0.7 - - [17/May/2015:10:05:03 +0200] "HEAD / HTTP/1.1" 304 - "-" "curl/8"')  # doctest: +ELLIPSIS
-        LogLine(client='10.0.0.7', time=1431849903000, method='HEAD', path='/', status=304, size=0, ...)
+        >>> line = parse('10.0.0.7 - - [17/May/2015:10:05:03 +0200] "HEAD / HTTP/1.1" 304 - "-" "curl/8"')
+        >>> line.client, line.time, line.method, line.path, line.status, line.size
+        ('10.0.0.7', 1431849903000, 'HEAD', '/', 304, 0)
     """
     match = _LINE.match(line)
     if match is None:
-        raise NotALogLine("neither Common nor Combined Log Format")
+        raise LogLineError("neither Common nor Combined Log Format")
     client, minute, second, zone, method, path, request, status, size, referrer, agent = match.groups()
     time = _minute_ms(minute, zone) + int(second) * 1000
     if request is not None:
@@ -113,7 +114,7 @@ def _minute_ms(minute: str, zone: str) -> int:
         local = datetime(year, month, day, hour, minutes, tzinfo=timezone(-offset if zone[0] == "-" else offset))
         since = local - _EPOCH
     except ValueError as error:
-        raise NotALogLine(f"{minute} {zone} is no time: {error}") from None
+        raise LogLineError(f"{minute} {zone} is no time: {error}") from None
     return since // timedelta(milliseconds=1)
 
 

@@ -51,7 +51,7 @@ class Totals(msgspec.Struct):
 
 
 class ClientTotals(Record):
-    """The totals of one client so far, as written to the output files; a later row of a client replaces earlier ones."""
+    """The totals of one client so far, as a row of the output files; it replaces the client's earlier rows."""
 
     client: str
     requests: int

@@ -22,7 +22,7 @@ _LEAST_FREE = 1 << 30
 _GIBIBYTE = 1 << 30
 
 
-class _Problem(Exception):
+class _ProblemError(Exception):
     """What is found is not good enough; the message says what to do."""
 
 
@@ -44,7 +44,7 @@ def doctor(
     for name, check in checks.items():
         try:
             typer.echo(f"ok       {name:<11} {check()}")
-        except _Problem as problem:
+        except _ProblemError as problem:
             wrong += 1
             typer.echo(f"problem  {name:<11} {problem}")
     if wrong:
@@ -69,7 +69,7 @@ def _state(directory: Path) -> str:
         with tempfile.TemporaryDirectory(prefix=".streamproc-doctor-", dir=directory) as scratch:
             RocksStore.open(scratch).close()
     except (OSError, StateError) as error:
-        raise _Problem(f"no state can be kept in {directory}: {error}") from error
+        raise _ProblemError(f"no state can be kept in {directory}: {error}") from error
     return f"RocksDB (rocksdict {version('rocksdict')}) works in {directory}"
 
 
@@ -77,7 +77,7 @@ def _disk(directory: Path) -> str:
     free = shutil.disk_usage(directory).free
     text = f"{free / _GIBIBYTE:.1f} GiB free in {directory}"
     if free < _LEAST_FREE:
-        raise _Problem(f"{text}: free some, an app that can't write its state stops")
+        raise _ProblemError(f"{text}: free some, an app that can't write its state stops")
     return text
 
 

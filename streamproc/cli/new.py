@@ -25,7 +25,10 @@ _FILES = {
 
 
 def new(
-    name: Annotated[str, typer.Argument(help="The project's name: letters, digits, '-' and '_'.", show_default=False)],
+    name: Annotated[
+        str,
+        typer.Argument(metavar="NAME", help="The project's name: letters, digits, '-' and '_'.", show_default=False),
+    ],
     *,
     directory: Annotated[Path, typer.Option(help="Where to make the project's folder.")] = Path(),
 ) -> None:

@@ -35,7 +35,12 @@ def run(
         typer.Option(metavar="500ms|asap|once", parser=_trigger, help="When micro-batches begin."),
     ] = None,
     state_dir: Annotated[str | None, typer.Option(metavar="DIR", help="Where state is kept.")] = None,
-    max_records: Annotated[int | None, typer.Option(min=1, help="Records of a batch from each source, at most.")] = None,
+    config: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The settings file, by default streamproc.toml.")
+    ] = None,
+    max_records: Annotated[
+        int | None, typer.Option(min=1, help="Records of a batch from each source, at most.")
+    ] = None,
     max_bytes: Annotated[int | None, typer.Option(min=1, help="Bytes of a batch from each source, at most.")] = None,
     max_in_flight: Annotated[
         int | None, typer.Option(min=1, help="Committed batches that may wait to be published, at most.")
@@ -58,6 +63,7 @@ def run(
     given: dict[str, object] = {
         "trigger": trigger,
         "state_dir": state_dir,
+        "config": config,
         "max_records": max_records,
         "max_bytes": max_bytes,
         "max_in_flight": max_in_flight,

@@ -102,7 +102,7 @@ def _guarded(user_code: Callable[[], R]) -> R:
     """
     try:
         return user_code()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is shown
+    except Exception as error:
         own = _from_user_code_on(error.__traceback__)
         if isinstance(error, ModuleNotFoundError) and own is None:
             raise
@@ -158,7 +158,7 @@ def _suggestion(text: str) -> str:
 def _described(value: object) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}"
-    return f"of type {type(value).__name__}" if value is not None else "None"
+    return "None" if value is None else f"an object of type {type(value).__name__}"
 
 
 def _wrong(message: str) -> typer.BadParameter:

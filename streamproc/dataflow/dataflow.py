@@ -29,7 +29,7 @@ class Dataflow:
 
     def __init__(self, *, trigger: Trigger, on_error: ErrorPolicy) -> None:
         self.trigger = trigger
-        self.on_error = on_error
+        self.on_error: ErrorPolicy = on_error
         self.nodes: list[Node] = []
         self._names: dict[str, str] = {}
         self._kinds: Counter[str] = Counter()

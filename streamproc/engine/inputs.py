@@ -111,7 +111,8 @@ class Inputs:
 
     async def wait(self) -> None:
         """Return once a source has a record or has finished."""
-        await first(*(reader.wait() for reader in self._readers.values() if not reader.finished))
+        if not self.finished:
+            await first(*(reader.wait() for reader in self._readers.values() if not reader.finished))
 
     async def acknowledge(self, positions: Mapping[str, Mapping[str, Position | None]]) -> None:
         """Tell the sources that everything before these positions is published."""

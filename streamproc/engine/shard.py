@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 from streamproc.dataflow.nodes import DeadLetterSink, Write
 from streamproc.engine.compatibility import check_plan, encode_plan
@@ -72,8 +72,10 @@ class Shard:
         """Set once recovery is done and the sources are open."""
         self.processing = False
         """Whether a batch is being processed."""
-        self.idle = asyncio.Event()
-        """Set while there is nothing to do: all is published, and no batch is due."""
+        self.idle = False
+        """Whether there is nothing to do: all is published, and no batch is due."""
+        self.wakeups = 0
+        """How often the driver has waited for something to do, and it came."""
 
     @property
     def tables(self) -> Tables:
@@ -176,10 +178,10 @@ class Shard:
                 waits.append(clock.sleep_until(due))
             if not isinstance(self._job.trigger, Interval):
                 waits.append(wait_for_data())
-            if not self._protocol.in_flight:
-                self.idle.set()
+            self.idle = not self._protocol.in_flight
             await first(*waits)
-            self.idle.clear()
+            self.idle = False
+            self.wakeups += 1
             await self._acknowledge()
         return False
 
@@ -250,7 +252,7 @@ def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:
     while open_groups:
         error = open_groups.pop(0)
         if isinstance(error, BaseExceptionGroup):
-            open_groups += error.exceptions
+            open_groups += cast("BaseExceptionGroup[BaseException]", error).exceptions
         else:
             leaves.append(error)
     for further in leaves[1:]:

@@ -10,4 +10,14 @@ from streamproc.testing.run import run
 from streamproc.testing.sinks import check_sink
 from streamproc.testing.sources import check_source
 
-__all__ = ["CrashPoint", "Driver", "MemoryJournal", "SimulatedCrash", "Steps", "VirtualClock", "check_sink", "check_source", "run"]
+__all__ = [
+    "CrashPoint",
+    "Driver",
+    "MemoryJournal",
+    "SimulatedCrash",
+    "Steps",
+    "VirtualClock",
+    "check_sink",
+    "check_source",
+    "run",
+]

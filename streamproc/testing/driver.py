@@ -145,7 +145,7 @@ class Driver:
     async def advance(self, duration: Duration) -> None:
         """Let time pass, and the engine do all that comes due, each thing at its time.
 
-        Returns early when the engine crashes or finishes.
+        When the engine crashes, time stands still at the crash.
 
         Raises:
             StreamprocError: It failed.
@@ -155,7 +155,8 @@ class Driver:
         while self.running and (wakeup := self.clock.next_wakeup()) is not None and wakeup <= until:
             self.clock.advance_to(wakeup)
             await self.settle()
-        self.clock.advance_to(max(until, self.clock.now()))
+        if not self.crashed:
+            self.clock.advance_to(max(until, self.clock.now()))
 
     async def tick(self, batches: int = 1) -> None:
         """Let the trigger's interval pass, once or several times."""
@@ -173,9 +174,10 @@ class Driver:
             StreamprocError: It failed.
         """
         while self.running:
-            await self._turns()
             assert self._shard is not None
-            if self._shard.idle.is_set():
+            wakeups = self._shard.wakeups
+            await self._turns()
+            if self._shard.idle and self._shard.wakeups == wakeups:
                 return
             if self._shard.processing and (wakeup := self.clock.next_wakeup()) is not None:
                 self.clock.advance_to(max(wakeup, self.clock.now()))

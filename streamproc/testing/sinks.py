@@ -19,7 +19,7 @@ S = TypeVar("S", bound=Sink[Any])
 
 _START_TIME = 1_700_000_000_000
 _DOWN = "1d"
-"""How long the virtual process is down after a crash: an output that depends on the clock shows."""
+"""How long the virtual process is down between two lives: an output that depends on the clock shows."""
 
 
 async def check_sink(
@@ -48,8 +48,9 @@ async def check_sink(
         AssertionError: A rule is broken.
 
     Example:
-        >>> sink = check_sink(MemorySink[str], [["a"], ["b", "c"]], read=lambda sink: sink.values)
-        >>> asyncio.run(sink)
+        >>> import asyncio
+        >>> from streamproc.connectors.memory import MemorySink
+        >>> asyncio.run(check_sink(MemorySink[str], [["a"], ["b", "c"]], read=lambda sink: sink.values))
     """
     if len(batches) < 2 or not all(batches):
         raise ValueError(f"check_sink needs at least two batches of at least one row each, got {list(batches)!r}")
@@ -140,7 +141,6 @@ class _Run(Generic[S]):
             else:
                 raise AssertionError(f"step {point} was reached in one run and not in the same run again")
             gc.collect(1)
-        self.clock.advance(_DOWN)
 
 
 @dataclass(frozen=True, slots=True)

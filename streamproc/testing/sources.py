@@ -60,6 +60,8 @@ async def check_source(
         AssertionError: A rule is broken.
 
     Example:
+        >>> import asyncio
+        >>> from streamproc.connectors.memory import MemorySource
         >>> asyncio.run(check_source(lambda: MemorySource([["a", "b"], ["c"]]), ["a", "b", "c"]))
     """
     seed = Random().randrange(1 << 32) if seed is None else seed  # noqa: S311

@@ -1,6 +1,7 @@
 """A crash at any step, and a restart: the output is that of a run without one.
 
-For each kind of batch, each sink, and each time that any step is reached in an undisturbed run: a run that crashes there.
+For each kind of batch, each sink, and each time that any step is reached in an undisturbed run: a run that crashes
+there.
 """
 
 from __future__ import annotations

@@ -102,6 +102,10 @@ def never(error: Exception, _rows: Iterator[Any]) -> None:
     raise error
 
 
+def tenth(value: int) -> int:
+    return 10 // value
+
+
 def test_a_keyed_input_is_given_to_functions_as_pairs() -> None:
     steps = chain_of([StepKind.FILTER, StepKind.MAP_VALUES, StepKind.MAP], keyed=True)
     loop = write_loop(steps, keyed=True, timed=False, traced=False)
@@ -114,30 +118,29 @@ def test_a_keyed_input_is_given_to_functions_as_pairs() -> None:
 
 
 def test_a_failure_is_placed_and_the_other_records_go_on() -> None:
+    def spread(value: int) -> list[int]:
+        return [value, 0, value + 1]
+
     steps = [
-        Step(name="half", step=StepKind.MAP, fn=lambda v: 10 // v),
-        Step(name="spread", step=StepKind.FLAT_MAP, fn=lambda v: [v, 0, v + 1]),
-        Step(name="again", step=StepKind.MAP, fn=lambda v: 10 // v),
+        Step(name="tenth", step=StepKind.MAP, fn=tenth),
+        Step(name="spread", step=StepKind.FLAT_MAP, fn=spread),
+        Step(name="again", step=StepKind.MAP, fn=tenth),
     ]
     loop = write_loop(steps, keyed=False, timed=False, traced=False)
     values = [1, 0, 5]
     failed: list[FailedAt] = []
 
-    out, *_ = loop.run(
-        values,
-        None,
-        None,
-        None,
-        lambda error, rows: failed.append(loop.at(error, rows, len(values))),
-        *(step.fn for step in steps),
-    )
+    def note(error: Exception, rows: Iterator[Any]) -> None:
+        failed.append(loop.at(error, rows, len(values)))
+
+    out, *_ = loop.run(values, None, None, None, note, *(step.fn for step in steps))
 
     assert out == [1, 0, 5, 3]
     assert failed == [FailedAt(2, 0, 0), FailedAt(0, 1, 0), FailedAt(2, 2, 0)]
 
 
 def test_the_code_of_the_loop_is_seen_in_tracebacks() -> None:
-    steps = [Step(name="half", step=StepKind.MAP, fn=lambda v: 10 // v)]
+    steps = [Step(name="tenth", step=StepKind.MAP, fn=tenth)]
     loop = write_loop(steps, keyed=False, timed=False, traced=False)
     with pytest.raises(ZeroDivisionError) as caught:
         loop.run([0], None, None, None, never, steps[0].fn)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from streamproc.triggers import Asap, Interval, Once
 from streamproc.engine.pace import Pace
+from streamproc.triggers import Asap, Interval, Once
 
 
 def test_intervals_begin_at_the_multiples_behind_the_start() -> None:

@@ -41,11 +41,12 @@ def test_a_commit_waits_while_too_many_batches_are_in_flight() -> None:
     protocol = BatchProtocol(committed=3, max_in_flight=2)
     assert protocol.next_batch == 4
     protocol.on_committed(4)
-    assert protocol.may_commit
+    allowed = [protocol.may_commit]
     protocol.on_committed(5)
-    assert not protocol.may_commit
+    allowed.append(protocol.may_commit)
     protocol.on_published(4)
-    assert protocol.may_commit
+    allowed.append(protocol.may_commit)
+    assert allowed == [True, False, True]
     assert (protocol.committed, protocol.published, protocol.in_flight) == (5, 4, 1)
 
 

@@ -31,6 +31,27 @@ def test_an_init_re_exports_and_nothing_else(root: Path, python_files: list[Path
     assert other == set()
 
 
+def test_the_linked_folders_are_imported_by_their_installed_names(root: Path, python_files: list[Path]) -> None:
+    absolute = [
+        f"{path}: {ast.unparse(node)}"
+        for path in python_files
+        for node in ast.walk(ast.parse((root / path).read_text()))
+        if any(name.split(".")[0] in {"connectors", "state"} for name in absolute_imports(node))
+    ]
+    assert absolute == []
+
+
+def absolute_imports(node: ast.AST) -> list[str]:
+    """Return the modules that a statement imports by their full names."""
+    match node:
+        case ast.Import():
+            return [alias.name for alias in node.names]
+        case ast.ImportFrom(level=0, module=str(module)):
+            return [module]
+        case _:
+            return []
+
+
 def words(path: Path) -> list[str]:
     """Return the names in a path: its folders and the file, without the suffix."""
     return [*path.parent.parts, path.stem]

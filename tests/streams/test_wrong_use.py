@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -27,11 +28,11 @@ def gap_between_windows(app: App) -> None:
 
 
 def keyed_operator_without_keys(app: App) -> None:
-    app.source(MemorySource[int]()).reduce_by_key(max)  # type: ignore[attr-defined]  # pyright: ignore
+    app.source(MemorySource[int]()).reduce_by_key(max)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def keyed_state_without_keys(app: App) -> None:
-    app.source(MemorySource[int]()).update_state_by_key(lambda new, old: 1)  # type: ignore[attr-defined]  # pyright: ignore
+    app.source(MemorySource[int]()).update_state_by_key(lambda new, old: 1)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def one_name_twice(app: App) -> None:
@@ -59,7 +60,7 @@ def streams_of_two_apps(app: App) -> None:
 
 def join_with_a_stream_without_keys(app: App) -> None:
     stream = app.source(MemorySource[int]())
-    stream.key_by(lambda n: n).join(stream)  # type: ignore[arg-type]  # pyright: ignore
+    stream.key_by(lambda n: n).join(stream)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def keep_without_inverse(app: App) -> None:
@@ -68,18 +69,20 @@ def keep_without_inverse(app: App) -> None:
 
 
 def no_function(app: App) -> None:
-    app.source(MemorySource[int]()).map(7)  # type: ignore[call-overload]  # pyright: ignore
+    app.source(MemorySource[int]()).map(7)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def policy(app: App) -> None:
-    app.source(MemorySource[int]()).map(lambda n: n, on_error="ignore")  # type: ignore[call-overload]  # pyright: ignore
+    unknown: Any = "ignore"
+    app.source(MemorySource[int]()).map(lambda n: n, on_error=unknown)
 
 
 def async_state(app: App) -> None:
     async def update(new: list[int], old: int | None) -> int:
         return 1
 
-    app.source(MemorySource[int]()).key_by(lambda n: n).update_state_by_key(update)  # type: ignore[arg-type]  # pyright: ignore
+    unfit: Any = update
+    app.source(MemorySource[int]()).key_by(lambda n: n).update_state_by_key(unfit)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,24 @@ class MendsOnceOnly(PartWriter):
         self.disk.note = 0
 
 
+class NotesItsBatchAtClose(PartWriter):
+    """Appends, and recognises a batch by a note that it writes too late."""
+
+    published = 0
+
+    async def start(self) -> int | None:
+        self.published = self.disk.note
+        return self.published or None
+
+    async def publish(self, entry: OutboxEntry) -> None:
+        if entry.batch_id > self.published:
+            self.disk.files.setdefault(self.prefix, []).extend(decode_values(entry.payload))
+            self.published = entry.batch_id
+
+    async def close(self) -> None:
+        self.disk.note = self.published
+
+
 class EncodesWithEffect(PartWriter):
     def encode(self, batch: Batch) -> bytes:
         self.disk.files.setdefault("part-z", []).extend(batch.values)
@@ -227,6 +245,7 @@ class LosesTheLastRow(PartWriter):
         (WritesInPlace, r"the output is .* because of a crash at behind a row"),
         (MendsTooMuch, r"the output is .* because of a crash at after the rename"),
         (MendsOnceOnly, r"the output is .* because of a crash at begun.*, and then at about to mend"),
+        (NotesItsBatchAtClose, r"the output is \['a', 'a', .* because of a crash at published"),
         (EncodesWithEffect, r"encode\(\) without publish\(\) has changed the output from \[\] to \['a'"),
         (ShowsAtClose, r"the rows of batch 1 can't be seen after its publish\(\)"),
         (AddsAtClose, r"close\(\) has changed the output"),

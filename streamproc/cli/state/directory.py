@@ -14,13 +14,18 @@ __all__ = ["Directory", "Operator", "Variable", "one_state", "states_in"]
 Directory: TypeAlias = Annotated[
     Path,
     typer.Argument(
-        metavar="DIR", help="A shard's state directory, or one that holds some, such as .streamproc.", show_default=False
+        metavar="DIR",
+        help="A shard's state directory, or one that holds some, such as .streamproc.",
+        show_default=False,
     ),
 ]
 """The argument that says where state is."""
 
 Operator: TypeAlias = Annotated[
-    str, typer.Argument(help="The operator's name, as `streamproc state ls` shows it.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="OPERATOR", help="The operator's name, as `streamproc state ls` shows it.", show_default=False
+    ),
 ]
 """The argument that names an operator."""
 

@@ -71,6 +71,18 @@ async def test_wait_sees_a_file_that_appears(tmp_path: Path) -> None:
     await job.close()
 
 
+async def test_a_file_system_that_does_not_tell_of_a_change_delays_but_hides_nothing(tmp_path: Path) -> None:
+    job = await Job(DirectorySource(tmp_path, Text())).start()
+    for _ in range(3):
+        assert await job.batch() == []
+    before = os.stat(tmp_path)
+    put(tmp_path, "late", "line")
+    os.utime(tmp_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    batches = [await job.batch() for _ in range(16)]
+    assert [batch for batch in batches if batch] == [["line"]]
+    await job.close()
+
+
 async def test_a_crash_at_any_place_repeats_and_loses_nothing(tmp_path: Path) -> None:
     seed = Random().randrange(1 << 32)
     print("seed", seed)

@@ -115,7 +115,7 @@ async def test_a_csv_part_has_one_header_and_one_kind_of_rows(tmp_path: Path) ->
 SINKS: dict[str, Callable[[Path], FileSink]] = {
     "each": lambda path: FileSink(path, Text()),
     "size": lambda path: FileSink(path, Text(), roll=Roll(size_bytes=9)),
-    "age": lambda path: FileSink(path, Csv(), roll=Roll(every="2s")),
+    "age": lambda path: FileSink(path, Csv(), roll=Roll(every="3s")),
     "long": lambda path: FileSink(path, Ndjson(), roll=Roll(size_bytes=1 << 20)),
 }
 
@@ -177,7 +177,7 @@ async def test_a_torn_write_is_cut_away(tmp_path: Path) -> None:
     await writer.start()
     await writer.publish(OutboxEntry(1, 0, writer.encode(Batch(["whole"]))))
     with (tmp_path / ".part-0-000000000001.txt.open").open("a") as file:
-        file.write("tor")
+        file.write("torn, and longer than what comes next")
 
     async with Run(sink) as run:
         assert run.last == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -124,6 +124,13 @@ async def receive_all(reader: TcpReader) -> list[bytes]:
             await reader.wait()
             values += (await reader.take(PLENTY)).values
     return values
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    """Let the event loop look at all sockets until something has happened."""
+    async with asyncio.timeout(20):
+        while not reached():
+            await loop_turns(1)
 
 
 async def loop_turns(count: int) -> None:

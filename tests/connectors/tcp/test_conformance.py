@@ -8,7 +8,7 @@ import random
 from streamproc.codecs import bytes_decoder, text_decoder
 from streamproc.connectors.tcp import Backoff, LengthPrefixed, TcpClientSource, TcpServerSource
 from streamproc.testing import check_source
-from tests.connectors.tcp.harness import loop_turns
+from tests.connectors.tcp.harness import loop_turns, until
 
 
 async def test_the_server_source() -> None:
@@ -22,8 +22,7 @@ async def test_the_server_source() -> None:
 
     async def feed() -> None:
         # The suite begins with readers that must not start.
-        while not addresses:
-            await loop_turns(1)
+        await until(lambda: bool(addresses))
         rng = random.Random(11)
         _, client = await asyncio.open_connection(*addresses[0])
         stream = "".join(f"{line}\r\n" for line in sent).encode()

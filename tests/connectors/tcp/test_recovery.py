@@ -75,8 +75,10 @@ async def test_only_the_first_entry_of_a_batch_may_pass_a_limit() -> None:
     for limits in (Limits(records=10, bytes=1 << 20), Limits(records=1000, bytes=60), Limits(records=1, bytes=1)):
         async with running(Server(framing=LengthPrefixed(1)).source, journal) as reader:
             total = 0
-            while batch := (await reader.take(limits)).values:
+            while (taken := await reader.take(limits)).values:
+                batch = taken.values
                 total += len(batch)
+                assert taken.more == (total < sum(counts))
                 first_only = len(batch) in counts
                 assert (len(batch) <= limits.records and len(batch) * 5 <= limits.bytes) or first_only
                 assert limits.records != 10 or len(batch) <= 10
