@@ -11,7 +11,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -103,7 +103,7 @@ def load_settings(code: Settings, environment: Mapping[str, str], directory: Pat
         if name.startswith(PREFIX) and name not in _ELSEWHERE and not name.startswith(f"{PREFIX}TEST_")
     }
     merged.update(_checked(found, "the environment"))
-    return _convert(merged, "settings")
+    return Settings(**merged)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -116,21 +116,19 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _checked(found: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """Return what one place says, or raise a `SettingsError` that names the place."""
-    known = Settings.__struct_fields__
-    for name in found:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            hint = f": did you mean {close[0]!r}?" if close else f": expected one of {', '.join(known)}"
+    """Return what one place says, each of its type, or raise a `SettingsError` that names the place.
+
+    How settings fit together is seen only when all places are merged.
+    """
+    types = get_type_hints(Settings)
+    checked: dict[str, Any] = {}
+    for name, value in found.items():
+        if name not in types:
+            close = difflib.get_close_matches(name, types, n=1)
+            hint = f": did you mean {close[0]!r}?" if close else f": expected one of {', '.join(types)}"
             raise SettingsError(f"unknown setting {name!r} in {where}{hint}")
-    _convert(found, where)
-    return found
-
-
-def _convert(found: Mapping[str, Any], where: str) -> Settings:
-    try:
-        return msgspec.convert(dict(found), Settings, strict=False)
-    except msgspec.ValidationError as error:
-        if isinstance(error.__cause__, SettingsError):
-            raise SettingsError(f"{where}: {error.__cause__}") from None
-        raise SettingsError(f"{where}: {error}") from None
+        try:
+            checked[name] = msgspec.convert(value, types[name], strict=False)
+        except msgspec.ValidationError as error:
+            raise SettingsError(f"{name} in {where} is {value!r}: {error}") from None
+    return checked

@@ -14,6 +14,7 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from examples.weblog.dashboard import amount
 from examples.weblog.inputs import Input, Simulation, follow, read_file, read_stdin, serve
@@ -75,7 +76,7 @@ def main(
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             found = runner.run(job.run())
     except StreamprocError as error:
-        Console(stderr=True).print(f"[bold red]failed:[/] {error}", highlight=False)
+        Console(stderr=True).print(Text.assemble(("failed: ", "bold red"), str(error)), soft_wrap=True)
         raise typer.Exit(1) from None
     if summary is SummaryFormat.JSON:
         print(msgspec.json.encode(found).decode(), flush=True)

@@ -136,6 +136,8 @@ class Driver:
         """
         assert not self.running, "the engine runs: stop() it, or let it crash"
         await asyncio.to_thread(lambda: None)
+        if self.crashed and self._shard is not None:
+            await self._shard.abandon()
         self.steps = Steps()
         if crash_at is not None:
             self.steps.arm(crash_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tests.examples.weblog.logs import ROOT
 
 
 @asynccontextmanager
-async def started(*arguments: object) -> AsyncIterator[asyncio.subprocess.Process]:
+async def started(*arguments: object) -> AsyncGenerator[asyncio.subprocess.Process, None]:
     """Start the program with a summary in JSON, and kill it at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "examples.weblog", "--summary", "json", *map(str, arguments)),
