@@ -132,7 +132,7 @@ class App:
                 signal.
         """
         if not logging.getLogger().handlers:
-            configure_logging(self.settings.log_format, self.settings.log_level)  # type: ignore[arg-type]
+            configure_logging(self.settings.log_format, self.settings.log_level)
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve_until_signal())

@@ -11,7 +11,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import msgspec
 
@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     cache_bytes: int = 64 * 1024 * 1024
     shard: int = 0
     shards: int = 1
-    log_format: str = "auto"
+    log_format: Literal["auto", "console", "json"] = "auto"
     log_level: str = "INFO"
 
     def __post_init__(self) -> None:

@@ -134,7 +134,7 @@ class SpikeAlarm(KeyedProcess[str, WindowResult[Rate], Alert]):
         before = average.get()
         requests = value.value.requests
         excess = max((self._factor - 1) * before.mean, self._deviations * before.deviation, self._at_least)
-        above = before.windows >= self._warm_up and requests > before.mean
+        above = before.windows >= self._warm_up and requests > before.mean + excess
         if above and not before.above:
             yield Alert("spike", value.start, value.end, None, requests, usual=round(before.mean, 1))
         counted = min(requests, before.mean + excess) if before.windows >= self._warm_up else requests

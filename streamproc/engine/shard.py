@@ -35,6 +35,9 @@ __all__ = ["Shard"]
 
 log = logging.getLogger("streamproc.engine")
 
+_MEASURE_EVERY_MS = 1_000
+"""How much time lies between two looks at the size of the state, which asks the file system."""
+
 
 class Shard:
     """One shard of a job: some partitions of each source, one state store, one event loop.
@@ -56,7 +59,7 @@ class Shard:
         self._store = store
         self._ledger = Ledger.open(store, Identity(job.app, job.shard, job.shards))
         check_plan(plan, self._ledger.plan, where=where)
-        self._plan = plan
+        self._encoded_plan = encode_plan(plan)
         self._tables = Tables(store, cache_bytes=job.cache_bytes)
         self._inputs = Inputs(plan.sources, job, self._ledger)
         sinks = [node for node in plan.operators if isinstance(node, Write | DeadLetterSink)]
@@ -67,9 +70,8 @@ class Shard:
         self._publisher = Publisher(self._outputs, self._protocol)
         self._pace = Pace(job.trigger, self._ledger.time, job.clock.now())
         self._stopping = asyncio.Event()
+        self._measure_state_at = 0
         self.running = False
-        self.ready = asyncio.Event()
-        """Set once recovery is done and the sources are open."""
         self.processing = False
         """Whether a batch is being processed."""
         self.idle = False
@@ -96,7 +98,6 @@ class Shard:
         try:
             await self._recover()
             await self._inputs.start(once=isinstance(self._job.trigger, Once))
-            self.ready.set()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._publisher.run())
                 await self._drive()
@@ -205,7 +206,7 @@ class Shard:
             positions=taken.positions,
             outputs=run.outputs,
             published_through=self._protocol.published,
-            plan=encode_plan(self._plan),
+            plan=self._encoded_plan,
         )
         for name in self._inputs.journaled:
             position = taken.positions.get(name, {}).get(JOURNAL_PARTITION)
@@ -221,6 +222,9 @@ class Shard:
         self.metrics.records += taken.records
         self.metrics.in_flight = self._protocol.in_flight
         self._processor.count_failures(run)
+        if run.trigger_time >= self._measure_state_at:
+            self.metrics.state_bytes = self._store.size_bytes()
+            self._measure_state_at = run.trigger_time + _MEASURE_EVERY_MS
         return True
 
     async def _acknowledge(self) -> None:

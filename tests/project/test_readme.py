@@ -21,7 +21,7 @@ async def test_the_example_counts_each_click_once_whatever_happens(
     clicks = [{"user": "ann", "page": "/", "at": at} for at in (1_000, 11_000, 12_000, 300_000)]
     (tmp_path / "clicks.ndjson").write_text("".join(json.dumps(click) + "\n" for click in clicks))
     namespace: dict[str, Any] = {"__name__": "readme"}
-    exec(code, namespace)  # noqa: S102
+    exec(code, namespace)
     app = namespace["app"]
     assert isinstance(app, App)
 
@@ -34,7 +34,8 @@ async def test_the_example_counts_each_click_once_whatever_happens(
     await driver.tick(4)
     await driver.stop()
 
-    rows = [json.loads(line) for part in sorted((tmp_path / "views").glob("part-*")) for line in part.read_text().splitlines()]
+    parts = sorted((tmp_path / "views").glob("part-*"))
+    rows = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
     assert sum(row["value"]["value"] for row in rows) == 3 * 6
     assert rows[0] == {"key": "/", "value": {"start": -50_000, "end": 10_000, "value": 1}}
     assert len(rows) == 7

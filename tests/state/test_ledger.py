@@ -129,6 +129,13 @@ async def test_numbers_go_on_after_all_entries_were_removed() -> None:
     assert list(life.ledger.journal("tcp").read(0)) == [(4, b"d")]
 
 
+async def test_numbers_go_on_behind_what_was_removed_even_if_it_was_not_there() -> None:
+    life = Life(MemoryDisk())
+    life.ledger.journal("tcp").append([b"a"])
+    await life.commit(1, trim=("tcp", 5))
+    assert life.ledger.journal("tcp").append([b"b"]) == 6
+
+
 async def test_a_power_loss_takes_only_what_was_received_since_the_last_commit() -> None:
     disk = MemoryDisk()
     life = Life(disk)

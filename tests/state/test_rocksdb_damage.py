@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from streamproc.errors import CorruptStateError
-from tests.state.writer import Content, content_after, read
+from streamproc.state import Family, RocksStore
+from tests.state.writer import CACHE_BYTES, Content, content_after, read
 
 SEED = 20_240_701
 BATCHES = 150
@@ -39,10 +41,17 @@ def damages(size: int, rng: random.Random, flips: int) -> Iterator[tuple[str, Ca
             yield f"with bit {bit} flipped", flipped(bit)
 
 
+def make_image(directory: Path) -> None:
+    """Fill a store and kill the process that has it open."""
+    program = [sys.executable, "-m", "tests.state.writer", str(directory), str(SEED), str(BATCHES)]
+    writer = subprocess.run(program, stdout=subprocess.DEVNULL, check=False)
+    assert writer.returncode == -signal.SIGKILL
+
+
 def damage_each_file(tmp_path: Path, flips: int, files: int) -> list[str]:
     """Damage some files of each kind of a killed store in each way; return the files whose damage was noticed."""
     image, victim = tmp_path / "image", tmp_path / "victim"
-    subprocess.run([sys.executable, "-m", "tests.state.writer", image, str(SEED), str(BATCHES)], stdout=-3, check=False)
+    make_image(image)
     content = content_after(SEED, BATCHES)
     shutil.copytree(image, victim)
     assert read(victim) == content, "not even the undamaged files hold all that was committed"
@@ -63,6 +72,32 @@ def damage_each_file(tmp_path: Path, flips: int, files: int) -> list[str]:
             else:
                 assert outcome == content, f"{path.name} {what}: the store answered, but wrongly"
     return noticed
+
+
+def scanned(directory: Path) -> Content:
+    store = RocksStore.open(directory, cache_bytes=CACHE_BYTES)
+    try:
+        return {family: dict(store.scan(family)) for family in Family}
+    finally:
+        store.close()
+
+
+def test_a_scan_never_just_ends_at_a_damaged_block(tmp_path: Path) -> None:
+    image, victim = tmp_path / "image", tmp_path / "victim"
+    make_image(image)
+    content = content_after(SEED, BATCHES)
+    refused = 0
+    # One that was only begun when the process was killed may be empty.
+    for path in [path for path in sorted(image.glob("*.sst")) if path.stat().st_size][-6:]:
+        shutil.copytree(image, victim, dirs_exist_ok=True)
+        # The blocks with the entries come first in the file.
+        (victim / path.name).write_bytes(flipped(path.stat().st_size // 3 * 8)(path.read_bytes()))
+        try:
+            assert scanned(victim) == content, f"{path.name}: the scan was short"
+        except CorruptStateError:
+            refused += 1
+        shutil.rmtree(victim)
+    assert refused
 
 
 def read_or_refuse(directory: Path) -> Content | CorruptStateError:

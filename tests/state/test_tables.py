@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from streamproc.errors import EncodeError
 from streamproc.state import Changes, Family, MemoryDisk, MemoryStore, Table, Tables
@@ -74,10 +74,22 @@ class Against(RuleBasedStateMachine):
         for key in keys:
             assert self.table.get(key) == self.now.get(repr(key), (key, None))[1]
 
-    @rule(when=times, key=st.sampled_from(["a", "b"]), name=st.sampled_from(["", "n"]), add=st.booleans())
-    def set_or_remove_a_timer(self, when: int, key: str, name: str, add: bool) -> None:
-        (self.timers.add if add else self.timers.remove)(when, key, name)
-        (self.timers_now.add if add else self.timers_now.discard)((when, key, name))
+    @rule(when=times, key=st.sampled_from(["a", "b"]), name=st.sampled_from(["", "n"]))
+    def set_a_timer(self, when: int, key: str, name: str) -> None:
+        self.timers.add(when, key, name)
+        self.timers_now.add((when, key, name))
+
+    @rule(when=times)
+    def remove_a_timer_that_may_not_be_set(self, when: int) -> None:
+        self.timers.remove(when, "a")
+        self.timers_now.discard((when, "a", ""))
+
+    @precondition(lambda self: self.timers_now)
+    @rule()
+    def remove_the_earliest_timer(self) -> None:
+        timer = min(self.timers_now)
+        self.timers.remove(*timer)
+        self.timers_now.remove(timer)
 
     @rule()
     def commit(self) -> None:
