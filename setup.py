@@ -16,8 +16,11 @@ for folder in FOLDERS:
     packages.append(f"streamproc.{folder}")
     packages += [f"streamproc.{folder}.{name}" for name in find_packages(folder)]
 
+# Files that `streamproc new` copies; not Python, so not found above.
+packages.append("streamproc.cli.templates")
+
 setup(
     packages=packages,
     package_dir={f"streamproc.{folder}": folder for folder in FOLDERS},
-    package_data={"streamproc": ["py.typed"], "streamproc.cli": ["templates/*"]},
+    package_data={"streamproc": ["py.typed"], "streamproc.cli.templates": ["*.txt"]},
 )

@@ -4,7 +4,7 @@ A store is an ordered map from bytes to bytes in five families. All changes of a
 by ``commit``: atomic, and durable when it returns. The one exception is ``append``, which adds received data to the
 journal ahead of any commit (see `streamproc.io.source.Journal`).
 
-Nothing in a store is interpreted here; `streamproc.state.layout` says what the bytes mean.
+Nothing in a store is interpreted here: `streamproc.state.ledger` and `streamproc.state.tables` say what the bytes mean.
 """
 
 from __future__ import annotations

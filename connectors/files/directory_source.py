@@ -78,4 +78,4 @@ class DirectorySource(Source[T]):
             max_record_bytes=self.max_record_bytes,
             watch=self.watch,
         )
-        return PolledReader(feed, context.clock, to_ms(self.poll_interval))
+        return PolledReader(feed, context.clock, to_ms(self.poll_interval), bounded=not self.watch)

@@ -141,13 +141,14 @@ class PolledReader(SourceReader):
                     break
             taken = feed.take(records, size, at_least_one=not values)
             if not taken.records:
+                size = 0
                 break
             values += taken.values
             segments += taken.segments
             records -= taken.records
             size -= taken.size
         self._progress = feed.progress()
-        return SourceBatch(values, segments, feed.moved())
+        return SourceBatch(values, segments, feed.moved(), more=min(records, size) <= 0 and not feed.finished())
 
     async def wait(self) -> None:
         """Return once there is a record to take, or the input has ended."""

@@ -107,11 +107,16 @@ class StdinReader(SourceReader):
             self._room.set()
         if not self._entries and not self._ended:
             self._ready.clear()
-        return SourceBatch(values, segments, positions)
+        return SourceBatch(values, segments, positions, more=bool(self._entries))
 
     async def wait(self) -> None:
         """Return once there are lines, or the input has ended."""
         await self._ready.wait()
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no later run will find more once all was read: the end of standard input is the end."""
+        return True
 
     @property
     def finished(self) -> bool:

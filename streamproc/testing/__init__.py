@@ -9,6 +9,7 @@ from streamproc.testing.journal import MemoryJournal
 from streamproc.testing.run import run
 from streamproc.testing.sinks import check_sink
 from streamproc.testing.sources import check_source
+from streamproc.testing.stores import check_store
 
 __all__ = [
     "CrashPoint",
@@ -19,5 +20,6 @@ __all__ = [
     "VirtualClock",
     "check_sink",
     "check_source",
+    "check_store",
     "run",
 ]

@@ -81,9 +81,17 @@ async def test_a_cancelled_commit_leaves_a_store_that_can_be_closed_and_opened(t
     again.close()
 
 
-def test_a_store_opened_to_be_read_only_refuses_to_write(tmp_path: Path) -> None:
-    RocksStore.open(tmp_path / "state").close()
-    store = RocksStore.open(tmp_path / "state", read_only=True)
-    with pytest.raises(StateError, match="read only"):
-        store.append(Family.META, [(b"key", b"value")])
+async def test_a_store_opened_to_be_read_only_answers_refuses_to_write_and_changes_no_file(tmp_path: Path) -> None:
+    directory = tmp_path / "state"
+    store = RocksStore.open(directory)
+    await store.commit(Changes(puts=[(Family.META, b"key", b"value")]))
     store.close()
+    before = {path.name: path.read_bytes() for path in directory.iterdir()}
+
+    store = RocksStore.open(directory, read_only=True)
+    assert store.get_many(Family.META, [b"key"]) == [b"value"]
+    with pytest.raises(StateError, match="read only"):
+        store.append(Family.META, [(b"key", b"other")])
+    store.close()
+
+    assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
