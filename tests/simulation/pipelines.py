@@ -72,9 +72,9 @@ class Pipeline:
         self.driver = Driver(self.app)
 
     @property
-    def counts_batches(self) -> bool:
-        """Whether something comes out for each batch, also an empty one: a restart may add one."""
-        return bool({batch_count.__name__, totals_of_all.__name__} & set(self.description))
+    def outlives_its_input(self) -> bool:
+        """Whether something comes out without input: then the last batch, which a restart runs again, can be seen."""
+        return bool({fn.__name__ for fn in (batch_count, totals_of_all, alarms)} & set(self.description))
 
     def _sink(self) -> MemorySink[Any]:
         sink = MemorySink[Any]()

@@ -51,7 +51,7 @@ async def run(pipeline: Pipeline, seed: int, crashes: list[CrashPoint]) -> int:
             if world.random() < 0.6:
                 source.send([world.randrange(40) for _ in range(world.randrange(6))])
         await advance(STEP_MS)
-    if world.random() < 0.5 and not pipeline.counts_batches:
+    if world.random() < 0.5 and not pipeline.outlives_its_input:
         for source in pipeline.sources:
             source.close()
         await advance(1_000)
