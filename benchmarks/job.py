@@ -1,23 +1,24 @@
-"""Runs an app on the real engine with RocksDB state, and times it."""
+"""Runs an app as its user does, ``app.run()`` with RocksDB state, over lists in memory, and times it."""
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-import uvloop
-
-from streamproc import App
+from streamproc import App, Asap, Settings, Stream
+from streamproc.codecs import Decoder
 from streamproc.connectors.memory import MemorySource
+from streamproc.connectors.memory.queue import MemoryQueue
+from streamproc.connectors.memory.source import MemoryReader
+from streamproc.io.source import Position, SourceContext, SourceReader
 from streamproc.metrics import BatchTimes, JobMetrics
-from streamproc.state.rocksdb import RocksStore
-from streamproc.state.store import StateStore
 
 __all__ = ["Spent", "Stopwatch", "run_lists"]
 
@@ -29,13 +30,13 @@ class Spent:
     Attributes:
         wall: Seconds that passed.
         cpu: Seconds of processor time, of all threads of the process.
-        metrics: What the engine counted, if it ran.
-        batches: The times of all its batches.
+        metrics: What the engine counted.
+        batches: The times of its batches.
     """
 
     wall: float
     cpu: float
-    metrics: JobMetrics | None = None
+    metrics: JobMetrics = field(default_factory=JobMetrics)
     batches: Sequence[BatchTimes] = ()
 
 
@@ -46,45 +47,86 @@ class Stopwatch:
         gc.collect()
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
-    def read(self, metrics: JobMetrics | None = None, batches: Sequence[BatchTimes] = ()) -> Spent:
+    def read(self) -> Spent:
         """Return what was spent so far."""
-        return Spent(time.perf_counter() - self._wall, time.process_time() - self._cpu, metrics, batches)
+        return Spent(time.perf_counter() - self._wall, time.process_time() - self._cpu)
+
+
+class _Run:
+    """Times one run of an app, from the moment that its source is open until it is closed."""
+
+    def __init__(self) -> None:
+        self.app: App | None = None
+        self.spent = Spent(0, 0)
+        self._watch: Stopwatch | None = None
+
+    def begin(self) -> None:
+        assert self.app is not None
+        # All batches, not the last hundred.
+        self.app.metrics.recent = deque()
+        self._watch = Stopwatch()
+
+    def end(self) -> None:
+        assert self.app is not None
+        if self._watch is not None:
+            metrics = self.app.metrics
+            self.spent = replace(self._watch.read(), metrics=metrics, batches=list(metrics.recent))
+
+
+@dataclass(frozen=True, eq=False)
+class _TimedSource(MemorySource[Any]):
+    """A `MemorySource` that times the run."""
+
+    run: _Run = field(default_factory=_Run, init=False)
+
+    def open(self, context: SourceContext) -> SourceReader:
+        return _TimedReader(context.name, self.queue, sized=self.decode is not None, run=self.run)
+
+
+class _TimedReader(MemoryReader):
+    def __init__(self, name: str, queue: MemoryQueue[Any], *, sized: bool, run: _Run) -> None:
+        super().__init__(name, queue, sized=sized)
+        self._run = run
+
+    async def start(self, positions: Mapping[str, Position]) -> None:
+        await super().start(positions)
+        self._run.begin()
+
+    async def close(self) -> None:
+        self._run.end()
+        await super().close()
 
 
 def run_lists(
-    app: App,
-    source: MemorySource[Any],
+    build: Callable[[Stream[Any]], object],
     lists: Sequence[Sequence[Any]],
     *,
-    wrap: Callable[[StateStore], StateStore] = lambda store: store,
+    decode: Decoder[Any] | None = None,
+    state: Path | None = None,
 ) -> Spent:
-    """Run an app over lists of records, a batch each, on a new RocksDB; time it from the first record to the last.
+    """Run a pipeline over lists of records, a batch each, as soon as possible, on a new RocksDB.
 
-    Opening the store is not counted, the commit of each batch is, and that of the graceful stop.
+    The time is that from the first batch to the end: it includes the commit of each batch and that of the graceful
+    stop, and not the opening of the store.
 
     Args:
-        app: The app, with ``source`` as its only source and the trigger `Asap`.
-        source: Empty and open.
-        lists: What to send.
-        wrap: Puts something around the store, to count or to change what it does.
+        build: Gets the stream of the records and ends in an output.
+        lists: The records.
+        decode: Decodes the records, if they are bytes.
+        state: The directory in which to make the one for the state; None for the system's temporary one.
     """
-
-    async def drive() -> Spent:
-        with tempfile.TemporaryDirectory(prefix="streamproc-bench-") as directory:
-            store = RocksStore.open(directory)
-            try:
-                shard = app.make_shard(wrap(store), where=directory)
-                shard.metrics.recent = type(shard.metrics.recent)(maxlen=None)
-                serving = asyncio.create_task(app.run_shard(shard))
-                await shard.ready.wait()
-                watch = Stopwatch()
-                source.send_many(lists)
-                source.close()
-                await serving
-                return watch.read(shard.metrics, list(shard.metrics.recent))
-            finally:
-                store.close()
-
-    logging.getLogger("streamproc").setLevel(logging.WARNING)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(drive())
+    quiet = logging.NullHandler()
+    logging.getLogger().addHandler(quiet)
+    with tempfile.TemporaryDirectory(prefix="streamproc-bench-", dir=state) as directory:
+        app = App("bench", trigger=Asap(), settings=Settings(state_dir=directory))
+        source = _TimedSource(lists, decode=decode)
+        source.close()
+        source.run.app = app
+        build(app.source(source))
+        try:
+            app.run()
+        finally:
+            # Each run is to find the collector as the first one did.
+            gc.unfreeze()
+            logging.getLogger().removeHandler(quiet)
+        return source.run.spent

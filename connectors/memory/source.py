@@ -119,16 +119,16 @@ class MemoryReader(SourceReader):
         if self._next >= end:
             return SourceBatch([])
         queued = self._queue.read(self._next)
-        count = min(len(queued.values), limits.records)
-        if self._sized:
-            within = sum(1 for size in accumulate(map(len, queued.values[:count])) if size <= limits.bytes)
-            count = max(1, within)
+        values = queued.values[: limits.records]
+        if self._sized and sum(map(len, values)) > limits.bytes:
+            within = sum(1 for size in accumulate(map(len, values)) if size <= limits.bytes)
+            values = values[: max(1, within)]
+        count = len(values)
         segment = Segment(_PARTITION, count, self._next)
         self._next += count
         timestamps = None if queued.timestamps is None else queued.timestamps[:count]
-        return SourceBatch(
-            queued.values[:count], (segment,), {_PARTITION: self._next}, timestamps, more=count < len(queued.values)
-        )
+        more = count < len(queued.values)
+        return SourceBatch(values, (segment,), {_PARTITION: self._next}, timestamps, more=more)
 
     async def wait(self) -> None:
         """Return once there is a list, or no more will come."""

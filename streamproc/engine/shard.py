@@ -166,6 +166,8 @@ class Shard:
     async def _wait(self, backlog: bool) -> bool:
         """Wait until the next batch is to begin, and return whether it is: false when the shard is to stop."""
         clock = self._job.clock
+        by_interval = isinstance(self._job.trigger, Interval)
+        timer = None if by_interval else self._processor.next_due()
         data = self._inputs.finished
 
         async def wait_for_data() -> None:
@@ -175,13 +177,13 @@ class Shard:
 
         while not self._stopping.is_set():
             now = clock.now()
-            due = self._pace.due(now, data=data, backlog=backlog, timer=self._processor.next_due())
+            due = self._pace.due(now, data=data, backlog=backlog, timer=timer)
             if due is not None and due <= now:
                 return True
             waits: list[Coroutine[Any, Any, object]] = [self._stopping.wait(), self._publisher.published()]
             if due is not None:
                 waits.append(clock.sleep_until(due))
-            if not isinstance(self._job.trigger, Interval):
+            if not by_interval:
                 waits.append(wait_for_data())
             self.idle = not self._protocol.in_flight
             await first(*waits)

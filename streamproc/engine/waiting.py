@@ -11,6 +11,9 @@ __all__ = ["first"]
 
 async def first(*waits: Coroutine[Any, Any, object]) -> None:
     """Return when one of several waits is over, and cancel the others; raise what it raised."""
+    if len(waits) == 1:
+        await waits[0]
+        return
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

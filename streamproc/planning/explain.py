@@ -47,10 +47,11 @@ def mermaid(operators: Sequence[Node], stage_of: Mapping[str, int]) -> str:
 def describe(node: Node) -> str:
     """Return in a few words what an operator does, how it is fused, and whether it has state."""
     match node:
-        case Fused(steps=(step,)):
+        case Fused(steps=(step,), decode=None):
             what = step.step.value
         case Fused():
-            what = "fused: " + " > ".join(step.name for step in node.steps)
+            names = [step.name for step in node.steps]
+            what = "fused: " + " > ".join(names if node.decode is None else [node.decode.name, *names])
         case Step(run_async=options) if options is not None:
             order = "ordered" if options.ordered else "unordered"
             what = f"async {node.step.value}, {options.concurrency} at once, {order}"

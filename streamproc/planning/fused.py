@@ -1,4 +1,4 @@
-"""`Fused`: consecutive plain steps as one node, and how they are found."""
+"""`Fused`: consecutive plain steps as one node, with the decoding before them, and how they are found."""
 
 from __future__ import annotations
 
@@ -7,16 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from streamproc.dataflow.nodes import Node, Step
+from streamproc.dataflow.nodes import Decode, Node, Step
 
 __all__ = ["Fused", "fuse"]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Fused(Node):
-    """Consecutive plain per-record steps that become one pass over the batch; named after the last."""
+    """Consecutive plain per-record steps that become one pass over the batch; named after the last.
+
+    Attributes:
+        steps: The steps.
+        decode: What decodes the records before the first step, if nothing else reads what is decoded: it is then done
+            in the same pass, so that records are still in the processor's cache when the steps get them.
+    """
 
     steps: tuple[Step, ...]
+    decode: Decode | None = None
     kind: ClassVar[str] = "fused"
 
 
@@ -27,13 +34,15 @@ def fuse(nodes: Sequence[Node]) -> list[Node]:
     for node in nodes:
         inputs = tuple(rewritten[source] for source in node.inputs)
         if isinstance(node, Step) and node.run_async is None:
-            steps: tuple[Step, ...] = (node,)
+            fused = Fused(name=node.name, inputs=inputs, steps=(node,))
             before = inputs[0]
-            if isinstance(before, Fused) and readers[node.inputs[0]] == 1:
+            if readers[node.inputs[0]] == 1 and isinstance(before, Fused | Decode):
                 del rewritten[node.inputs[0]]
-                steps = (*before.steps, node)
-                inputs = before.inputs
-            rewritten[node] = Fused(name=node.name, inputs=inputs, steps=steps)
+                if isinstance(before, Fused):
+                    fused = replace(fused, inputs=before.inputs, steps=(*before.steps, node), decode=before.decode)
+                else:
+                    fused = replace(fused, inputs=before.inputs, decode=before)
+            rewritten[node] = fused
         else:
             rewritten[node] = node if inputs == node.inputs else replace(node, inputs=inputs)
     return list(rewritten.values())
