@@ -60,7 +60,7 @@ class Value(Variable, Generic[S]):
 
     Args:
         type: The type of the value, for type checkers and for ``streamproc plan``.
-        default: What ``get`` returns while nothing is set.
+        default: What ``get`` returns while nothing is set, a copy each time. None counts as nothing.
     """
 
     def __init__(self, type: type[S], *, default: S) -> None:
@@ -86,7 +86,7 @@ class ValueState(Protocol[S]):
     """The value of the current key."""
 
     def get(self) -> S:
-        """Return the value, or the default."""
+        """Return the value, or the default. What is changed in it is kept only if it is `set` again."""
         ...
 
     def set(self, value: S, /) -> None:
@@ -196,6 +196,9 @@ class ProcessContext(Protocol[K_co]):
 
 class KeyedProcess(ABC, Generic[K, V, U]):
     """An operator of one's own on a keyed stream: from ``V`` values under ``K`` keys to ``U`` results.
+
+    A call that raises, where the error policy goes on, yields no result, and what it did to variables and timers is
+    taken back; only what it changed inside of a value that ``get`` returned stays changed.
 
     All that must survive a restart belongs in state variables: attributes of the object itself don't.
     """

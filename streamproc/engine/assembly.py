@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from streamproc.dataflow.dataflow import in_order
 from streamproc.dataflow.nodes import (
     AggregateBatch,
     BatchFunction,
@@ -27,6 +26,7 @@ from streamproc.dataflow.nodes import (
     UpdateState,
     Write,
 )
+from streamproc.dataflow.times import in_event_time, in_window_time
 from streamproc.engine.operators.async_step import AsyncStepOperator
 from streamproc.engine.operators.batch_function import BatchFunctionOperator
 from streamproc.engine.operators.cogroup import CoGroupOperator
@@ -43,6 +43,7 @@ from streamproc.engine.operators.pass_through import (
     UnionOperator,
 )
 from streamproc.engine.operators.process import ProcessOperator
+from streamproc.engine.operators.result_time import InBatchTimeOperator, PerWindowOperator
 from streamproc.engine.operators.rolling_window import RollingWindowOperator
 from streamproc.engine.operators.sliced_window import SlicedWindowOperator
 from streamproc.engine.operators.split import SplitOperator
@@ -55,6 +56,15 @@ __all__ = ["assemble", "keeps_lineage"]
 
 def assemble(node: Node, context: OperatorContext) -> Operator | AsyncOperator:
     """Make the operator that runs a node."""
+    operator = _operator(node, context)
+    if not isinstance(node, AggregateBatch | BatchFunction | CoGroup | CombineByKey | UpdateState):
+        return operator
+    if in_window_time(node):
+        return PerWindowOperator(operator)
+    return InBatchTimeOperator(operator) if any(map(in_event_time, node.inputs)) else operator
+
+
+def _operator(node: Node, context: OperatorContext) -> Operator | AsyncOperator:
     match node:
         case Read():
             return ReadOperator(node)
@@ -91,9 +101,9 @@ def assemble(node: Node, context: OperatorContext) -> Operator | AsyncOperator:
         case Process():
             return ProcessOperator(node, context.tables)
         case SlicedWindow():
-            return SlicedWindowOperator(node, context.tables, batch_time=_in_batch_time(node))
+            return SlicedWindowOperator(node, context.tables, batch_time=not in_event_time(node))
         case RollingWindow():
-            return RollingWindowOperator(node, context.tables, batch_time=_in_batch_time(node))
+            return RollingWindowOperator(node, context.tables, batch_time=not in_event_time(node))
         case Write():
             return WriteOperator(node, context.writers[node.name])
         case DeadLetterSink():
@@ -108,7 +118,3 @@ def keeps_lineage(nodes: Sequence[Node]) -> bool:
     That is so when an ``async def`` function may fail and the job goes on: calls to the outside fail now and then.
     """
     return any(getattr(node, "run_async", None) is not None and node.on_error != "fail" for node in nodes)
-
-
-def _in_batch_time(node: Node) -> bool:
-    return not any(isinstance(before, EventTime) for before in in_order([node]))

@@ -1,6 +1,6 @@
 """Windows over streams: those of DStreams, by the length and the slide, and those of window assigners.
 
-The operators that take a length and a slide work in batch time: a window ends at the trigger time of a batch and
+The operators that take a length and a slide work in batch time: a window ends at each multiple of the slide and
 reaches back by its length. Length and slide are multiples of the batch interval; the slide is one interval if it isn't
 given. Like in Spark, the first windows reach back to before the start, and the last ones come out as long as they hold
 records. On a stream with event time the same operators follow that.
@@ -15,15 +15,16 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
-from streamproc.dataflow.dataflow import check_window, in_order
-from streamproc.dataflow.nodes import EventTime, Node, RollingWindow, SlicedWindow, StepKind, WindowForm
+from streamproc.dataflow.dataflow import check_window
+from streamproc.dataflow.nodes import Node, RollingWindow, SlicedWindow, StepKind, WindowForm
 from streamproc.dataflow.policies import Function
+from streamproc.dataflow.times import in_event_time
 from streamproc.durations import Duration
 from streamproc.errors import PipelineError
 from streamproc.streams.handle import Handle, OperatorOptions
 from streamproc.triggers import Interval
 from streamproc.windowing.aggregates import collect, identity, reducing
-from streamproc.windowing.windows import Sliding
+from streamproc.windowing.windows import Trailing
 
 if TYPE_CHECKING:
     from streamproc.streams.stream import KeyedStream, Stream
@@ -136,7 +137,7 @@ class KeyedWindows(Handle, Generic[K, V]):
         return self._keyed(self._dataflow.add(_reduced(named, window, fn, inverse, keep, keyed=True)))
 
 
-def batch_time_window(stream: Handle, length: Duration, slide: Duration | None) -> Sliding:
+def batch_time_window(stream: Handle, length: Duration, slide: Duration | None) -> Trailing:
     """Return the windows of a length and a slide, checked against the batch interval where there is no event time.
 
     Raises:
@@ -147,8 +148,8 @@ def batch_time_window(stream: Handle, length: Duration, slide: Duration | None) 
         if not isinstance(trigger, Interval):
             raise PipelineError(f"a window without a slide needs trigger=Interval(...), but the trigger is {trigger}")
         slide = f"{trigger.every_ms}ms"
-    window = Sliding(length, slide)
-    if not any(isinstance(node, EventTime) for node in in_order([stream._node])):
+    window = Trailing(length, slide)
+    if not in_event_time(stream._node):
         check_window("the window's length", window.size_ms, trigger)
         check_window("the window's slide", window.slide_ms, trigger)
     return window
@@ -173,7 +174,7 @@ def window_of_elements(stream: Handle, length: Duration, slide: Duration | None,
 
 def _reduced(
     named: dict[str, Any],
-    window: Sliding,
+    window: Trailing,
     fn: Function,
     inverse: Function | None,
     keep: Function | None,

@@ -1,13 +1,14 @@
 """Aggregates: how many values become one, a record at a time and in parts that can be merged.
 
-The accumulator of an aggregate is kept in state, so it must be of a type that `streamproc.values` can write. Aggregates
-never change an accumulator that another holds: ``add`` and ``merge`` may change their first argument in place, and the
-engine gives them none that it still needs.
+The accumulator of an aggregate is kept in state, so it must be of a type that `streamproc.values` can write. ``add``
+and ``merge`` may change their first argument in place: the engine gives them none that it still needs, but a copy. That
+is for accumulators only: a function for `reducing` gets the user's records, and must leave both as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -24,7 +25,7 @@ def identity(value: Any) -> Any:
     return value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Aggregate(Generic[V, A, R]):
     """How values of ``V`` become an accumulator ``A``, and that a result ``R``.
 
@@ -34,6 +35,7 @@ class Aggregate(Generic[V, A, R]):
         add: Adds a value to an accumulator and returns it.
         merge: Merges two accumulators of neighbouring records, earlier one first; must be associative.
         result: Makes the result of an accumulator.
+        copy: Makes a copy of an accumulator for ``merge`` to change; the identity where accumulators never change.
 
     Example:
         >>> longest = Aggregate("longest", create=len, add=lambda n, s: max(n, len(s)), merge=max, result=str)
@@ -46,11 +48,12 @@ class Aggregate(Generic[V, A, R]):
     add: Callable[[A, V], A]
     merge: Callable[[A, A], A]
     result: Callable[[A], R] = identity
+    copy: Callable[[A], A] = deepcopy
 
 
 def reducing(fn: Callable[[V, V], V]) -> Aggregate[V, V, V]:
     """Reduce values with an associative function of two of them, earlier one first."""
-    return Aggregate("reduce", identity, fn, fn)
+    return Aggregate("reduce", identity, fn, fn, copy=identity)
 
 
 def _one(_value: object) -> int:
@@ -125,7 +128,8 @@ def collect() -> Aggregate[V, list[V], list[V]]:
         values.append(value)
         return values
 
-    def merge(a: list[V], b: list[V]) -> list[V]:
-        return a + b
+    def merge(values: list[V], more: list[V]) -> list[V]:
+        values += more
+        return values
 
-    return Aggregate("collect", create, add, merge)
+    return Aggregate("collect", create, add, merge, copy=list)

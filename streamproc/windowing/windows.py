@@ -8,7 +8,7 @@ slice, whatever the size and the slide; a window's result is merged from its sli
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import Generic, Protocol, TypeVar
@@ -18,7 +18,7 @@ import msgspec
 from streamproc.durations import Duration, format_ms, to_ms
 from streamproc.errors import PipelineError
 
-__all__ = ["Sliding", "Tumbling", "Window", "WindowAssigner", "WindowResult"]
+__all__ = ["Sliding", "Trailing", "Tumbling", "Window", "WindowAssigner", "WindowResult"]
 
 R = TypeVar("R")
 
@@ -39,7 +39,7 @@ class WindowResult(msgspec.Struct, Generic[R], frozen=True, gc=False):
 
 
 class WindowAssigner(Protocol):
-    """Windows of one size at regular distances, aligned to the epoch."""
+    """Windows of one size at regular distances."""
 
     @property
     def size_ms(self) -> int:
@@ -49,6 +49,11 @@ class WindowAssigner(Protocol):
     @property
     def slide_ms(self) -> int:
         """The distance between the starts of two neighbouring windows."""
+        ...
+
+    @property
+    def offset_ms(self) -> int:
+        """The start of the first window that does not start before the epoch."""
         ...
 
 
@@ -70,6 +75,11 @@ class Tumbling:
     def slide_ms(self) -> int:
         """The distance between the starts of two neighbouring windows: their size."""
         return self.size_ms
+
+    @property
+    def offset_ms(self) -> int:
+        """Zero: windows start at the multiples of their size."""
+        return 0
 
     def __str__(self) -> str:
         return f"tumbling {format_ms(self.size_ms)}"
@@ -98,8 +108,40 @@ class Sliding:
         object.__setattr__(self, "size_ms", size_ms)
         object.__setattr__(self, "slide_ms", slide_ms)
 
+    @property
+    def offset_ms(self) -> int:
+        """Zero: windows start at the multiples of the slide."""
+        return 0
+
     def __str__(self) -> str:
         return f"sliding {format_ms(self.size_ms)} every {format_ms(self.slide_ms)}"
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Trailing:
+    """The windows of DStreams: one ends at each multiple of the slide and reaches back by its length.
+
+    With a slide above the length they are samples, and what comes between them is in none; both as in Spark.
+
+    Example:
+        >>> Trailing("3s", every="2s")
+        Trailing(size_ms=3000, slide_ms=2000)
+    """
+
+    size_ms: int
+    slide_ms: int
+
+    def __init__(self, size: Duration, every: Duration) -> None:
+        object.__setattr__(self, "size_ms", to_ms(size, what="the window's length"))
+        object.__setattr__(self, "slide_ms", to_ms(every, what="the window's slide"))
+
+    @property
+    def offset_ms(self) -> int:
+        """The start of a window that ends at a multiple of the slide."""
+        return -self.size_ms % self.slide_ms
+
+    def __str__(self) -> str:
+        return f"trailing {format_ms(self.size_ms)} every {format_ms(self.slide_ms)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,32 +151,51 @@ class Slices:
     Attributes:
         size: The length of a window.
         slide: The distance between windows.
-        width: The length of a slice.
+        offset: Where windows start: at the multiples of the slide, and so much later.
+        width: The length of a slice; slices start at its multiples.
     """
 
     size: int
     slide: int
+    offset: int
     width: int
 
     @classmethod
-    def of(cls, assigner: WindowAssigner) -> Slices:
-        """Return the slices of an assigner."""
-        return cls(assigner.size_ms, assigner.slide_ms, gcd(assigner.size_ms, assigner.slide_ms))
+    def of(cls, assigner: WindowAssigner, *, at_most: int | None = None) -> Slices:
+        """Return the slices of an assigner.
+
+        Args:
+            assigner: The windows.
+            at_most: How long a slice may be; what divides this also divides the slices.
+        """
+        size, slide, offset = assigner.size_ms, assigner.slide_ms, assigner.offset_ms
+        return cls(size, slide, offset, gcd(size, slide, offset, at_most or 0))
 
     def start(self, timestamp: int) -> int:
         """Return the start of the slice that holds a timestamp."""
         return timestamp - timestamp % self.width
 
+    def in_window(self, slice_start: int) -> bool:
+        """Return whether any window holds a slice: between windows with a slide above their size there are others."""
+        return (slice_start - self.offset) % self.slide < self.size
+
     def last_end(self, slice_start: int) -> int:
         """Return the end of the last window that holds a slice: once the watermark is there, the slice can go."""
-        return slice_start - slice_start % self.slide + self.size
+        return slice_start - (slice_start - self.offset) % self.slide + self.size
 
     def first_end(self, slice_start: int) -> int:
         """Return the end of the first window that holds a slice."""
-        end = slice_start + self.width
-        return end + (self.size - end) % self.slide
+        return self.end_after(slice_start + self.width - 1)
 
-    def ends(self, slice_starts: list[int], after: int, through: int) -> Iterator[int]:
+    def end_after(self, time: int) -> int:
+        """Return the first end of a window behind a time."""
+        return self.end_by(time) + self.slide
+
+    def end_by(self, time: int) -> int:
+        """Return the last end of a window at or before a time."""
+        return time - (time - self.offset - self.size) % self.slide
+
+    def ends(self, slice_starts: Sequence[int], after: int, through: int) -> Iterator[int]:
         """Yield, in order, the ends in ``(after, through]`` of the windows that hold at least one of some slices.
 
         Args:
@@ -144,9 +205,7 @@ class Slices:
         """
         last = after
         for start in slice_starts:
-            first = self.first_end(start)
-            if first <= last:
-                first += -(-(last + 1 - first) // self.slide) * self.slide
+            first = max(self.first_end(start), self.end_after(last))
             for end in range(first, min(self.last_end(start), through) + 1, self.slide):
                 yield end
                 last = end

@@ -19,7 +19,7 @@ class BatchFunctionOperator(AsyncOperator):
     """Calls or awaits a function once a batch; what it returns has the time of the batch, and no keys.
 
     A failure is one of all the batch's records: there is no telling which one it was, so a policy that skips or
-    delivers them does so with each.
+    delivers them does so with each, or with an empty list where there are none.
     """
 
     def __init__(self, node: BatchFunction, clock: Clock) -> None:
@@ -44,9 +44,9 @@ class BatchFunctionOperator(AsyncOperator):
                 if call.error is not None:
                     raise call.error
                 values = list(call.result)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the policy decides
             if not rows:
-                raise
+                self._failures.handle(run, error, [], None)
             for row, element in enumerate(rows):
                 self._failures.handle(run, error, element, batch.origins, row)
             values = []

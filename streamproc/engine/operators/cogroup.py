@@ -7,6 +7,7 @@ from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import CoGroup
+from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 
@@ -17,14 +18,18 @@ class CoGroupOperator(Operator):
     """Collects the values of each key from both inputs, within the batch."""
 
     def __init__(self, node: CoGroup) -> None:
-        pass
+        self._failures = Failures(node, None)
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return a row for each key that either input has: a pair of lists."""
         groups: dict[Any, tuple[list[Any], list[Any]]] = {}
         for side, batch in enumerate(inputs):
-            for key, value in zip(batch.keys or (), batch.values, strict=True):
-                group = groups.get(key)
+            for row, (key, value) in enumerate(zip(batch.keys or (), batch.values, strict=True)):
+                try:
+                    group = groups.get(key)
+                except TypeError as error:  # the key is unhashable
+                    self._failures.handle(run, error, (key, value), batch.origins, row)
+                    continue
                 if group is None:
                     group = groups[key] = ([], [])
                 group[side].append(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from streamproc.batch import Batch
@@ -15,6 +15,7 @@ from streamproc.state.tables import Tables
 
 __all__ = ["EventTimeOperator"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000 = 253_402_300_800_000
 
 
@@ -44,9 +45,10 @@ class EventTimeOperator(Operator):
         """Return the rows that have a good timestamp, with it."""
         rows = batch.rows()
         try:
-            found = list(map(self._fn, rows))
-            if set(map(type, found)) <= {int} and (not found or (min(found) >= 0 and max(found) < _YEAR_10000)):
-                return Batch(batch.values, batch.keys, found, batch.origins, batch.watermark)
+            times = list(map(self._fn, rows))
+            if set(map(type, times)) - {int} or (times and not 0 <= min(times) <= max(times) < _YEAR_10000):
+                times = list(map(to_timestamp, times))
+            return Batch(batch.values, batch.keys, times, batch.origins, batch.watermark)
         except Exception:  # noqa: BLE001, S110 - whatever it is, the records are tried one by one
             pass
         good: list[int] = []
@@ -69,7 +71,7 @@ def to_timestamp(time: Any) -> int:
         ValueError: It is before 1970 or after the year 9999.
     """
     if isinstance(time, datetime) and time.tzinfo is not None:
-        time = int(time.timestamp() * 1000)
+        time = (time - _EPOCH) // timedelta(milliseconds=1)
     if type(time) is not int:
         raise TypeError(
             f"event time {time!r} is of type {type(time).__name__}: expected epoch milliseconds as an int, "

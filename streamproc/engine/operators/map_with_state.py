@@ -9,6 +9,7 @@ from typing import Any
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import MapWithState
 from streamproc.engine.failures import Failures
+from streamproc.engine.operators.good_keys import with_good_keys
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
@@ -29,9 +30,8 @@ class MapWithStateOperator(Operator):
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return a row for each record."""
-        (batch,) = inputs
+        batch = with_good_keys(run, inputs[0], self._failures, self._state.load)
         batch_keys = batch.keys or []
-        self._state.load(dict.fromkeys(batch_keys))
         states = {key: self._state.get(key) for key in dict.fromkeys(batch_keys)}
         had_state = {key for key, state in states.items() if state is not None}
         good: list[int] = []

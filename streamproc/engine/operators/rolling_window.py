@@ -11,13 +11,12 @@ State layout: that of `slice_table`, and under the operator's name
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import RollingWindow
 from streamproc.engine.failures import Failures
-from streamproc.engine.operators.combine import Combiner
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.operators.slice_table import SliceTable
 from streamproc.engine.run import END_OF_TIME, BatchRun
@@ -38,12 +37,11 @@ class RollingWindowOperator(Operator):
     """
 
     def __init__(self, node: RollingWindow, tables: Tables, *, batch_time: bool) -> None:
-        aggregate = reducing(node.fn)
         self._slices = Slices.of(node.assigner)
-        self._table = SliceTable(node.name, self._slices, aggregate, tables)
+        self._table = SliceTable(node, self._slices, reducing(node.fn), tables)
         self._rolling = tables.table(node.name, "rolling")
-        self._combiner = Combiner(node, aggregate)
-        self._failures = Failures(node, node.inverse)
+        self._of_fn, self._of_inverse = Failures(node, node.fn), Failures(node, node.inverse)
+        self._of_keep = Failures(node, node.keep)
         self._node = node
         self._batch_time = batch_time
 
@@ -51,9 +49,10 @@ class RollingWindowOperator(Operator):
         """Return the values of all keys for each window that ends at or before the watermark, in order."""
         (batch,) = inputs
         if self._node.keyed:
-            self._table.add(run, batch, batch.keys or (), batch.values, self._combiner)
+            added = self._table.add(run, batch, batch.keys or (), batch.values)
         else:
-            self._table.add(run, batch, None, batch.rows(), self._combiner)
+            added = self._table.add(run, batch, None, batch.rows())
+        self._catch_up(run, added)
         keys: list[Any] = []
         values: list[Any] = []
         timestamps: list[int] = []
@@ -86,38 +85,56 @@ class RollingWindowOperator(Operator):
         alive = next(self._rolling.items(), None) is not None
         if not (starts or alive):
             return
-        slide, size = self._slices.slide, self._slices.size
-        through = self._table.through
-        end = through + slide - (through - size) % slide if alive else self._slices.first_end(starts[0])
+        end = self._slices.end_after(self._table.through)
+        if not alive:
+            end = max(end, self._slices.first_end(starts[0]))
         changing_until = max((self._leaves(start) for start in starts), default=end)
         if watermark == END_OF_TIME:
-            watermark = changing_until - slide
+            watermark = changing_until - self._slices.slide
         while end <= min(watermark, changing_until):
             yield end
-            end += slide
+            end += self._slices.slide
         if end <= watermark:
-            yield watermark - (watermark - size) % slide
+            yield self._slices.end_by(watermark)
+
+    def _catch_up(self, run: BatchRun, added: Mapping[tuple[int, Any], Any]) -> None:
+        """Bring what was added to slices that have entered already into the values of the last window.
+
+        In event time a record may be too late for a window that holds it, but not for the next.
+        """
+        through = self._table.through
+        entered = {
+            (start, key): value for (start, key), value in added.items() if self._slices.first_end(start) <= through
+        }
+        for (_, key), value in entered.items():
+            self._update(run, key, entering=value, leaving=None)
 
     def _roll(self, run: BatchRun, end: int) -> None:
         """Bring the values of all keys from the window before to the one that ends at ``end``."""
         size, slide = self._slices.size, self._slices.slide
-        entering = self._table.merged(end - slide, end)
-        leaving = self._table.merged(end - size - slide, end - size)
-        keep = self._node.keep
+        entering = self._table.merged(run, end - slide, end)
+        leaving = self._table.merged(run, end - size - slide, end - size)
         for key in dict.fromkeys([*leaving, *entering]):
-            value = self._rolling.get(key)
-            try:
-                if value is not None and key in leaving:
-                    value = self._node.inverse(value, leaving[key])
-                if key in entering:
-                    value = entering[key] if value is None else self._node.fn(value, entering[key])
-                if value is None:
-                    continue
-                kept = keep is None or keep(key, value)
-            except Exception as error:  # noqa: BLE001 - the policy decides
-                self._failures.handle(run, error, (key, value), None)
-                continue
-            if kept:
-                self._rolling.put(key, value)
-            else:
-                self._rolling.delete(key)
+            self._update(run, key, entering=entering.get(key), leaving=leaving.get(key))
+
+    def _update(self, run: BatchRun, key: Any, *, entering: Any, leaving: Any) -> None:
+        """Take what has left out of a key's value and reduce in what has come, where there is any."""
+        value = self._rolling.get(key)
+        failures = self._of_inverse
+        try:
+            if value is not None and leaving is not None:
+                value = self._node.inverse(value, leaving)
+            failures = self._of_fn
+            if entering is not None:
+                value = entering if value is None else self._node.fn(value, entering)
+            if value is None:
+                return
+            failures = self._of_keep
+            kept = self._node.keep is None or self._node.keep(key, value)
+        except Exception as error:  # noqa: BLE001 - the policy decides
+            failures.handle(run, error, (key, value), None)
+            return
+        if kept:
+            self._rolling.put(key, value)
+        else:
+            self._rolling.delete(key)

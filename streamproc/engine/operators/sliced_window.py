@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import gcd
 from typing import Any
 
 from streamproc.batch import Batch
@@ -28,11 +27,8 @@ class SlicedWindowOperator(Operator):
     """
 
     def __init__(self, node: SlicedWindow, tables: Tables, *, batch_time: bool) -> None:
-        slices = Slices.of(node.assigner)
-        if node.slice_ms is not None:
-            slices = Slices(slices.size, slices.slide, gcd(slices.width, node.slice_ms))
-        self._slices = slices
-        self._table = SliceTable(node.name, slices, node.aggregate, tables)
+        self._slices = Slices.of(node.assigner, at_most=node.slice_ms)
+        self._table = SliceTable(node, self._slices, node.aggregate, tables)
         self._combiner = Combiner(node, node.aggregate)
         self._keyed = node.keyed
         self._form = node.form
@@ -43,9 +39,9 @@ class SlicedWindowOperator(Operator):
         """Return the results of the windows that end at or before the watermark, in the order of their ends."""
         (batch,) = inputs
         if self._keyed:
-            self._table.add(run, batch, batch.keys or (), batch.values, self._combiner)
+            self._table.add(run, batch, batch.keys or (), batch.values)
         else:
-            self._table.add(run, batch, None, batch.rows(), self._combiner)
+            self._table.add(run, batch, None, batch.rows())
         return self._give_out(run, batch.watermark)
 
     def next_due(self) -> int | None:
@@ -62,7 +58,7 @@ class SlicedWindowOperator(Operator):
         starts = self._table.starts()
         for end in self._slices.ends(starts, self._table.through, watermark):
             start = end - self._slices.size
-            found = self._table.merged(start, end)
+            found = self._table.merged(run, start, end)
             good, results = self._combiner.results(run, list(found), found.values())
             if self._form is WindowForm.RESULT:
                 results = [WindowResult(start, end, result) for result in results]

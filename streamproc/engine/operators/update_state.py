@@ -8,6 +8,7 @@ from typing import Any
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import UpdateState
 from streamproc.engine.failures import Failures
+from streamproc.engine.operators.good_keys import with_good_keys
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
@@ -31,7 +32,7 @@ class UpdateStateOperator(Operator):
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the new state of each key for which the function was called."""
-        (batch,) = inputs
+        batch = with_good_keys(run, inputs[0], self._failures, self._state.load)
         if self._initial and self._started.get(None) is None:
             for key, state in self._initial.items():
                 self._state.put(key, state)
@@ -42,8 +43,6 @@ class UpdateStateOperator(Operator):
         if self._every_batch:
             for key in self._state:
                 new_values.setdefault(key, [])
-        else:
-            self._state.load(new_values)
         keys: list[Any] = []
         states: list[Any] = []
         for key, values in new_values.items():
@@ -53,6 +52,10 @@ class UpdateStateOperator(Operator):
             except Exception as error:  # noqa: BLE001 - the policy decides
                 row = batch.keys.index(key) if batch.keys and values else 0
                 self._failures.handle(run, error, (key, values, before), batch.origins if values else None, row)
+                if before is not None:
+                    # What the function has changed in place is in the cache: without a write, it would be lost or kept
+                    # by chance.
+                    self._state.put(key, before)
                 continue
             if after is None:
                 if before is not None:

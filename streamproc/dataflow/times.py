@@ -1,0 +1,54 @@
+"""Which time the records of a stream have: of the batch, of the record itself, or of the window that gave them out.
+
+    batch time    the trigger time of the batch is their time and the watermark: all streams at first
+    event time    behind ``event_time``: timestamps come from the records, and the watermark from the timestamps
+    window time   behind a window: the time is the last millisecond of the window; the watermark is that of its input
+
+An operator that makes results of a whole batch works once for each window where its input has window time, and gives
+the results that time: how many windows end within one batch, which depends on the weather, changes nothing. Otherwise
+its results are in batch time, whatever time its input had: there is no one time that records of one batch share.
+"""
+
+from __future__ import annotations
+
+from streamproc.dataflow.dataflow import in_order
+from streamproc.dataflow.nodes import (
+    AggregateBatch,
+    BatchFunction,
+    CoGroup,
+    CombineByKey,
+    EventTime,
+    Node,
+    Process,
+    RollingWindow,
+    SlicedWindow,
+    UpdateState,
+)
+
+__all__ = ["in_event_time", "in_window_time"]
+
+_WHOLE_BATCH = (AggregateBatch, BatchFunction, CoGroup, CombineByKey, UpdateState)
+
+
+def in_window_time(node: Node) -> bool:
+    """Return whether all that comes out of a node has the time of a window."""
+    found: dict[Node, bool] = {}
+    for each in in_order([node]):
+        if isinstance(each, SlicedWindow | RollingWindow):
+            found[each] = True
+        elif isinstance(each, EventTime | Process):
+            found[each] = False
+        else:
+            found[each] = bool(each.inputs) and all(found[source] for source in each.inputs)
+    return found[node]
+
+
+def in_event_time(node: Node) -> bool:
+    """Return whether the watermark of what comes out of a node follows from timestamps of records."""
+    found: dict[Node, bool] = {}
+    for each in in_order([node]):
+        if isinstance(each, _WHOLE_BATCH) and not in_window_time(each):
+            found[each] = False
+        else:
+            found[each] = isinstance(each, EventTime) or any(found[source] for source in each.inputs)
+    return found[node]

@@ -1,0 +1,106 @@
+"""A record whose key can't be a key is a failed record: one bad record does not stop a job that skips such ones."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from streamproc import (
+    App,
+    Asap,
+    DeadLetterRecord,
+    KeyedProcess,
+    KeyedStream,
+    OperatorError,
+    ProcessContext,
+    Tumbling,
+    Value,
+    count,
+    dead_letter,
+)
+from streamproc.connectors.memory import MemorySink, MemorySource
+from streamproc.testing import Driver
+
+Keyed = KeyedStream[Any, Any]
+
+
+class Counts(KeyedProcess[Any, Any, int]):
+    seen = Value(int, default=0)
+
+    def process(self, context: ProcessContext[Any], value: Any) -> Iterable[int]:
+        seen = context.value(self.seen)
+        seen.set(seen.get() + 1)
+        yield seen.get()
+
+
+class Waits(KeyedProcess[Any, Any, int]):
+    def process(self, context: ProcessContext[Any], value: Any) -> Iterable[int]:
+        context.set_timer(context.time)
+        return ()
+
+    def on_timer(self, context: ProcessContext[Any], timer: object) -> Iterable[int]:
+        yield 1
+
+
+OPERATORS: dict[str, Callable[[Keyed], Keyed]] = {
+    "update_state_by_key": lambda s: s.update_state_by_key(lambda new, n: (n or 0) + len(new), name="op"),
+    "map_with_state": lambda s: s.map_with_state(lambda _key, _value, n: ((n or 0) + 1, (n or 0) + 1), name="op"),
+    "process": lambda s: s.process(Counts(), name="op"),
+    "timers": lambda s: s.process(Waits(), name="op"),
+    "window": lambda s: s.window(Tumbling("1s")).aggregate(count(), name="op").map_values(lambda result: result.value),
+    "rolling": lambda s: s.map_values(lambda _value: 1).reduce_by_key_and_window(
+        operator.add, "1s", "1s", inverse=operator.sub, name="op"
+    ),
+    "cogroup": lambda s: s.cogroup(s, name="op").map_values(lambda sides: len(sides[0])),
+    "reduce_by_key": lambda s: s.map_values(lambda _value: 1).reduce_by_key(operator.add, name="op"),
+}
+UNHASHABLE = ("cogroup", "reduce_by_key")
+
+
+async def outcome(name: str, policy: Any) -> tuple[list[Any], Driver]:
+    bad: Any = ["no", "key"] if name in UNHASHABLE else float("nan")
+    source, sink = MemorySource[Any]([["good", bad]]), MemorySink[Any]()
+    source.close()
+    app = App("keys", trigger=Asap(), on_error=policy)
+    OPERATORS[name](app.source(source).key_by(lambda key: key)).to(sink)
+    driver = Driver(app)
+    await driver.start()
+    await driver.finish()
+    return sink.values, driver
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+async def test_by_default_it_fails_the_job_and_the_error_names_the_operator(name: str) -> None:
+    with pytest.raises(OperatorError, match=r"'op' failed on a record: (EncodeError: NaN|TypeError: unhashable)"):
+        await outcome(name, "fail")
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+async def test_it_can_be_skipped(name: str) -> None:
+    values, driver = await outcome(name, "skip")
+    assert values == [("good", 1)]
+    assert driver.metrics.operators["op"].skipped >= 1
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+async def test_it_can_be_delivered_to_dead_letters(name: str) -> None:
+    letters = MemorySink[DeadLetterRecord]()
+    values, _ = await outcome(name, dead_letter(letters))
+    assert values == [("good", 1)]
+    assert {letter.operator for letter in letters.values} == {"op"}
+
+
+async def test_a_transform_that_fails_on_an_empty_batch_follows_the_policy() -> None:
+    source, sink = MemorySource([[1], [2]]), MemorySink[int]()
+    app = App("empty")
+    first = (
+        app.source(source).filter(lambda n: n == 2).transform(lambda batch: [batch[0]], name="first", on_error="skip")
+    )
+    first.to(sink)
+    async with Driver(app) as driver:
+        await driver.tick(3)
+        assert sink.values == [2]
+        assert driver.metrics.operators["first"].skipped == 1, "only committed batches are counted"
