@@ -146,15 +146,20 @@ class App:
         Raises:
             StreamprocError: It failed. It can be served again, and goes on behind the last committed batch.
         """
-        self.state_path.mkdir(parents=True, exist_ok=True)
-        store = RocksStore.open(self.state_path, cache_bytes=self.settings.cache_bytes)
         try:
-            await self.run_shard(self.make_shard(store, where=str(self.state_path)))
+            store = RocksStore.open(self.state_path, cache_bytes=self.settings.cache_bytes)
+            try:
+                await self.run_shard(self.make_shard(store, where=str(self.state_path)))
+            finally:
+                store.close()
         finally:
-            store.close()
+            self._stop_asked = False
 
     def stop(self) -> None:
-        """Ask a running app to stop gracefully; `serve` then returns. One that isn't running yet will stop at once."""
+        """Ask the app to stop gracefully; `serve` then returns. One that doesn't run will stop as soon as it starts.
+
+        So a stop is never lost, also one that comes between the call of ``serve`` and its first step.
+        """
         self._stop_asked = True
         if self._shard is not None:
             self._shard.stop()
@@ -206,11 +211,15 @@ class App:
         gc.freeze()
         gc.set_threshold(50_000, 20, 20)
 
+        stopping = False
+
         def on_signal(number: signal.Signals) -> None:
-            if self._stop_asked:
+            nonlocal stopping
+            if stopping:
                 log.warning("ended by a second signal", extra={"app": self.name, "signal": number.name})
                 sys.stderr.flush()
                 os._exit(128 + number)
+            stopping = True
             log.info("stopping", extra={"app": self.name, "signal": number.name})
             self.stop()
 

@@ -30,7 +30,7 @@ class Decoder(Protocol, Generic[T]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Each(Generic[T]):
     """Decodes each record on its own."""
 
@@ -42,7 +42,7 @@ class _Each(Generic[T]):
         return list(map(self.decode, data))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _JsonRecords(Generic[T]):
     """Decodes JSON to a type through msgspec, a batch at a time."""
 

@@ -35,7 +35,7 @@ T = TypeVar("T")
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, init=False)
 class Csv(Format[T]):
     """Comma-separated values, read as dicts of strings or as records of a type.
 

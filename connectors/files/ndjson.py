@@ -27,7 +27,7 @@ class _KeyedRow(msgspec.Struct, gc=False):
 _ENCODER = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, init=False)
 class Ndjson(Format[T]):
     """Newline-delimited JSON. Empty lines are no records.
 

@@ -19,7 +19,7 @@ __all__ = ["MemoryQueue", "QueuedList"]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QueuedList(Generic[T]):
     """One list of records, as it was sent or the rest of it.
 

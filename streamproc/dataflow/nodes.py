@@ -124,11 +124,11 @@ class EventTime(Node):
     """Timestamps from the records, and the watermark that follows from them.
 
     Attributes:
-        fn: Returns a record's time: epoch milliseconds, or an aware `datetime`.
+        fn: Returns a record's time: epoch milliseconds, or an aware `datetime`. None takes the source's own.
         out_of_orderness_ms: By how much a record may be older than the newest one before it.
     """
 
-    fn: Function
+    fn: Function | None
     out_of_orderness_ms: int
     kind: ClassVar[str] = "event_time"
     stateful: ClassVar[bool] = True

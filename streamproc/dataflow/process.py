@@ -200,6 +200,8 @@ class KeyedProcess(ABC, Generic[K, V, U]):
     A call that raises, where the error policy goes on, yields no result, and what it did to variables and timers is
     taken back; only what it changed inside of a value that ``get`` returned stays changed.
 
+    Timers ring as long as there are batches: those set for later than the end of a bounded input never do.
+
     All that must survive a restart belongs in state variables: attributes of the object itself don't.
     """
 

@@ -11,6 +11,8 @@ its results are in batch time, whatever time its input had: there is no one time
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from streamproc.dataflow.dataflow import in_order
 from streamproc.dataflow.nodes import (
     AggregateBatch,
@@ -20,12 +22,13 @@ from streamproc.dataflow.nodes import (
     EventTime,
     Node,
     Process,
+    Read,
     RollingWindow,
     SlicedWindow,
     UpdateState,
 )
 
-__all__ = ["in_event_time", "in_window_time"]
+__all__ = ["in_event_time", "in_window_time", "sources_asked_for_times"]
 
 _WHOLE_BATCH = (AggregateBatch, BatchFunction, CoGroup, CombineByKey, UpdateState)
 
@@ -52,3 +55,14 @@ def in_event_time(node: Node) -> bool:
         else:
             found[each] = isinstance(each, EventTime) or any(found[source] for source in each.inputs)
     return found[node]
+
+
+def sources_asked_for_times(nodes: Sequence[Node]) -> frozenset[str]:
+    """Return the names of the sources whose own timestamps an ``event_time()`` without a function takes."""
+    return frozenset(
+        source.name
+        for node in nodes
+        if isinstance(node, EventTime) and node.fn is None
+        for source in in_order([node])
+        if isinstance(source, Read)
+    )

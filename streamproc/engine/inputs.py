@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from streamproc.batch import Batch, SegmentOrigins
@@ -33,16 +33,23 @@ class Taken:
     records: int
     more: bool
 
-    def as_batches(self, trigger_time: int, *, final: bool) -> dict[str, Batch]:
+    def as_batches(self, trigger_time: int, *, final: bool, timed: Set[str]) -> dict[str, Batch]:
         """Return the rows as the operators read them.
 
         Args:
             trigger_time: The batch's time; also the watermark, which event time replaces where there is any.
             final: Whether this is the last batch: all sources have ended.
+            timed: The sources whose own timestamps are asked for; records of others have the batch's time.
         """
         watermark = END_OF_TIME if final else trigger_time
         return {
-            name: Batch(batch.values, None, batch.timestamps, SegmentOrigins(name, batch.segments), watermark)
+            name: Batch(
+                batch.values,
+                None,
+                batch.timestamps if name in timed else None,
+                SegmentOrigins(name, batch.segments),
+                watermark,
+            )
             for name, batch in self.batches.items()
         }
 

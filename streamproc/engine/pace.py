@@ -34,7 +34,8 @@ class Pace:
         if backlog:
             return now
         if self._every is not None:
-            return self._next_multiple(self._every)
+            # The next multiple behind now is earlier only if the clock was set back.
+            return min(self._next_multiple(self._every), now - now % self._every + self._every)
         if data:
             return now
         return None if timer is None else max(now, timer)

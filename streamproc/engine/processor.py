@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import Node
+from streamproc.dataflow.times import sources_asked_for_times
 from streamproc.engine.assembly import assemble, keeps_lineage
 from streamproc.engine.failures import LineageNeeded
 from streamproc.engine.inputs import Taken
@@ -35,6 +36,7 @@ class Processor:
         self._clock: Clock = context.clock
         self._metrics = metrics
         self._lineage = keeps_lineage(nodes)
+        self._timed = sources_asked_for_times(nodes)
         self._operators = [
             (node.name, tuple(source.name for source in node.inputs), assemble(node, context)) for node in nodes
         ]
@@ -45,7 +47,7 @@ class Processor:
         Raises:
             OperatorError: A user's function failed, and its operator's policy is to fail.
         """
-        sources = taken.as_batches(trigger_time, final=final)
+        sources = taken.as_batches(trigger_time, final=final, timed=self._timed)
         run = BatchRun(trigger_time, sources, lineage=self._lineage)
         try:
             await self._attempt(run)

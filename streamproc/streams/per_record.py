@@ -74,7 +74,8 @@ class PerRecord(Handle, Generic[T]):
     def key_by(self, fn: Function, /, **options: Unpack[StepOptions]) -> KeyedStream[Any, T]:
         """Give each element a key, which all keyed operators behind work by.
 
-        A key is text, bytes, a number, a bool, None, or a tuple of these.
+        A key is text, bytes, a number, a bool, None, or a tuple of these. Numbers that Python takes for equal but that
+        are of different types, such as 1 and 1.0, must not be mixed.
 
         Example:
             >>> run(["ann", "abe"], lambda names: names.key_by(lambda name: name[0]))
@@ -146,7 +147,7 @@ class PerRecord(Handle, Generic[T]):
 
     def event_time(
         self,
-        fn: Callable[[T], int] | Callable[[T], datetime],
+        fn: Callable[[T], int] | Callable[[T], datetime] | None = None,
         /,
         *,
         out_of_orderness: Duration = "0s",
@@ -158,7 +159,8 @@ class PerRecord(Handle, Generic[T]):
         windows are closed is late: it is counted, and goes to the late side output.
 
         Args:
-            fn: Returns an element's time: epoch milliseconds, or a `datetime` that knows its time zone.
+            fn: Returns an element's time: epoch milliseconds, or a `datetime` that knows its time zone. Without it the
+                time is that which the source gives with each record, if it does.
             out_of_orderness: By how much an element may be older than the newest one before it.
             **options: See `OperatorOptions`.
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
 
+from streamproc.dataflow.dataflow import check_window
 from streamproc.dataflow.nodes import SlicedWindow, WindowForm
+from streamproc.dataflow.times import in_event_time
 from streamproc.durations import Duration
 from streamproc.errors import PipelineError
 from streamproc.streams.handle import Handle, OperatorOptions
@@ -135,7 +137,14 @@ class KeyedWindowedStream(Generic[K, V]):
 def window_node(
     stream: Handle, assigner: WindowAssigner, aggregate: Aggregate[Any, Any, Any], options: OperatorOptions
 ) -> SlicedWindow:
-    """Add the node that aggregates windows of an assigner."""
+    """Add the node that aggregates windows of an assigner.
+
+    Raises:
+        PipelineError: In batch time, a border of a window would be within a batch.
+    """
+    if not in_event_time(stream._node):
+        check_window("the window's size", assigner.size_ms, stream._dataflow.trigger)
+        check_window("the window's slide", assigner.slide_ms, stream._dataflow.trigger)
     named = stream._named("window", options)
     node = SlicedWindow(**named, assigner=assigner, aggregate=aggregate, keyed=stream.keyed, form=WindowForm.RESULT)
     stream._dataflow.add(node)

@@ -12,6 +12,7 @@ from streamproc.durations import Duration, to_ms
 from streamproc.engine.shard import Shard
 from streamproc.metrics import JobMetrics
 from streamproc.state.memory import MemoryDisk, MemoryStore
+from streamproc.state.tables import Tables
 from streamproc.testing.clock import VirtualClock
 from streamproc.testing.crash import SimulatedCrash, Steps
 from streamproc.triggers import Interval
@@ -103,7 +104,8 @@ class Driver:
         Raises:
             StreamprocError: It failed.
         """
-        self.app.stop()
+        if self.running:
+            self.app.stop()
         await self.finish()
 
     async def finish(self) -> None:
@@ -186,15 +188,21 @@ class Driver:
         self._bury()
 
     def state(self, operator: str, variable: str = "state") -> dict[Any, Any]:
-        """Return what an operator remembers, by key: committed state.
+        """Return what an operator remembers, by key; also when the engine has ended or crashed.
 
         Args:
             operator: Its name.
             variable: Its variable: of `update_state_by_key` and `map_with_state` it is ``"state"``, of a
                 `KeyedProcess` the attribute's name.
         """
-        assert self._shard is not None, "start the driver first"
-        return dict(self._shard.tables.table(operator, variable).items())
+        if self.running and self._shard is not None:
+            return dict(self._shard.tables.table(operator, variable).items())
+        self.disk.crash()
+        store = MemoryStore.open(self.disk)
+        try:
+            return dict(Tables(store, cache_bytes=0).table(operator, variable).items())
+        finally:
+            store.close()
 
     def _bury(self) -> None:
         """Take note of how the engine ended, and raise what it failed with."""

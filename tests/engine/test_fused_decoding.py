@@ -55,7 +55,7 @@ async def test_timestamps_stay_with_their_records() -> None:
     sink = MemorySink[Any]()
     app = App("parts", trigger=Asap())
     numbers = app.source(source_of(lines(), times=[number // 500 * 1_000 for number in range(COUNT)]))
-    numbers.filter(even).window(Tumbling("1s")).aggregate(count()).to(sink)
+    numbers.filter(even).event_time().window(Tumbling("1s")).aggregate(count()).to(sink)
 
     await run(app)
 

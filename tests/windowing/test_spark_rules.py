@@ -10,7 +10,20 @@ from typing import Any
 
 import pytest
 
-from streamproc import KeyedStream, PipelineError, Stream
+from streamproc import (
+    App,
+    Asap,
+    KeyedStream,
+    PipelineError,
+    Sliding,
+    Stream,
+    Tumbling,
+    WindowResult,
+    count,
+)
+from streamproc.connectors.memory import MemorySink, MemorySource
+from streamproc.testing import Driver
+from streamproc.windowing import WindowAssigner
 from tests.windowing.ticks import output
 
 Pair = tuple[str, int]
@@ -149,6 +162,32 @@ def test_the_slide_is_the_batch_interval_if_it_is_not_given() -> None:
 def test_length_and_slide_are_multiples_of_the_batch_interval(length: str, slide: str) -> None:
     with pytest.raises(PipelineError, match="no multiple of the batch interval of 1s"):
         output([], lambda s: s.window(length, slide))
+
+
+@pytest.mark.parametrize("assigner", [Tumbling("1500ms"), Sliding("2s", every="500ms")])
+def test_so_are_size_and_slide_of_an_assigner(assigner: WindowAssigner) -> None:
+    with pytest.raises(PipelineError, match="no multiple of the batch interval of 1s"):
+        output([], lambda s: s.window(assigner).aggregate(count()))
+
+
+def test_in_event_time_they_are_what_they_like() -> None:
+    found = output(
+        [[100, 800, 2_000]], lambda s: s.event_time(lambda time: time).window(Tumbling("750ms")).aggregate(count())
+    )
+    assert found == [[WindowResult(0, 750, 1), WindowResult(750, 1_500, 1)]]
+
+
+async def test_windows_come_due_without_records_also_when_batches_wait_for_records() -> None:
+    source, sink = MemorySource([["a", "b"]]), MemorySink[int]()
+    app = App("asap", trigger=Asap())
+    app.source(source).count_by_window("2s", "1s").to(sink)
+    async with Driver(app) as driver:
+        found: list[int] = []
+        for _ in range(5):
+            await driver.advance("1s")
+            found.append(len(sink.values))
+        assert sink.values[:3] == [2, 2, 0]
+        assert found == [1, 2, 3, 4, 5], "a window came early or late"
 
 
 def test_where_spark_has_no_batch_between_windows_streamproc_has_an_empty_one() -> None:

@@ -11,6 +11,7 @@ from streamproc.dataflow.nodes import EventTime
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import END_OF_TIME, START_OF_TIME, BatchRun
+from streamproc.errors import PipelineError
 from streamproc.state.tables import Tables
 
 __all__ = ["EventTimeOperator"]
@@ -23,6 +24,7 @@ class EventTimeOperator(Operator):
     """Sets the timestamp column; the watermark is the newest timestamp of all batches less the bound on disorder."""
 
     def __init__(self, node: EventTime, tables: Tables) -> None:
+        self._name = node.name
         self._fn = node.fn
         self._bound = node.out_of_orderness_ms
         self._newest = tables.table(node.name, "newest")
@@ -44,8 +46,16 @@ class EventTimeOperator(Operator):
     def _stamp(self, run: BatchRun, batch: Batch) -> Batch:
         """Return the rows that have a good timestamp, with it."""
         rows = batch.rows()
+        fn = self._fn
+        if fn is None:
+            if batch.timestamps is None and rows:
+                raise PipelineError(
+                    f"{self._name}: event_time() without a function takes the times of the source, but it gives none: "
+                    f"give a function that returns a record's time"
+                )
+            return batch
         try:
-            times = list(map(self._fn, rows))
+            times = list(map(fn, rows))
             if set(map(type, times)) - {int} or (times and not 0 <= min(times) <= max(times) < _YEAR_10000):
                 times = list(map(to_timestamp, times))
             return Batch(batch.values, batch.keys, times, batch.origins, batch.watermark)
@@ -55,7 +65,7 @@ class EventTimeOperator(Operator):
         timestamps: list[int] = []
         for row, element in enumerate(rows):
             try:
-                timestamps.append(to_timestamp(self._fn(element)))
+                timestamps.append(to_timestamp(fn(element)))
                 good.append(row)
             except Exception as error:  # noqa: BLE001 - the policy decides
                 self._failures.handle(run, error, element, batch.origins, row)
