@@ -29,7 +29,7 @@ from streamproc.settings import Settings, load_settings, parse_trigger
 from streamproc.state.rocksdb import RocksStore
 from streamproc.state.store import StateStore
 from streamproc.streams.stream import Stream
-from streamproc.triggers import Asap, Interval, Trigger
+from streamproc.triggers import Asap, Interval, Once, Trigger
 
 __all__ = ["App"]
 
@@ -43,7 +43,7 @@ class App:
 
     Args:
         name: Identifies the app: its state, its consumer group, its transactions. Letters, digits, ``_``, ``.``, ``-``.
-        trigger: When micro-batches begin; every 500 ms by default.
+        trigger: When micro-batches begin; every 500 ms by default. The environment and ``streamproc.toml`` override it.
         on_error: The error policy of operators that have none of their own.
         settings: What else can be set; the environment and ``streamproc.toml`` override it (see `Settings`).
 
@@ -89,6 +89,8 @@ class App:
             name: The operator's name, under which its positions are kept; by default ``source-1`` and so on.
             on_error: What to do with input that can't be decoded; by default what the app says.
         """
+        if not isinstance(source, Source):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"source: expected a source such as FileSource(...), got {source!r}")
         name = self._dataflow.name("source", name)
         node = self._dataflow.add(Read(name=name, source=source))
         if source.decoder is not None:
@@ -237,9 +239,15 @@ _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWX
 
 def _trigger_text(trigger: Trigger) -> str:
     """Return a trigger as the setting that names it."""
-    if isinstance(trigger, Interval):
-        return f"{trigger.every_ms}ms"
-    return "asap" if isinstance(trigger, Asap) else "once"
+    match trigger:
+        case Interval():
+            return f"{trigger.every_ms}ms"
+        case Asap():
+            return "asap"
+        case Once():
+            return "once"
+        case _:
+            raise PipelineError(f'trigger is {trigger!r}: expected Interval("500ms"), Asap() or Once()')
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

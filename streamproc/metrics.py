@@ -28,6 +28,12 @@ class OperatorCounts:
     late: int = 0
     seconds: float = 0.0
 
+    def add(self, records_in: int, records_out: int, seconds: float) -> None:
+        """Add what one batch came to."""
+        self.records_in += records_in
+        self.records_out += records_out
+        self.seconds += seconds
+
 
 @dataclass(frozen=True, slots=True)
 class BatchTimes:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import count as numbers
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +59,7 @@ def main(
     simulation = Simulation(rate=rate, seed=seed, lines=lines) if demo else None
     if lines is not None and not demo:
         raise typer.BadParameter("--lines goes with --demo: other inputs end by themselves or run until stopped")
-    results = out or Path("out") / f"weblog-{datetime.fromtimestamp(SystemClock().now() / 1000, UTC):%Y%m%d-%H%M%S}"
+    results = out or _new_directory()
     # With a summary for programs, standard output is for them alone.
     console = Console(stderr=summary is SummaryFormat.JSON)
     job = Job(
@@ -82,6 +84,17 @@ def main(
         print(msgspec.json.encode(found).decode(), flush=True)
     else:
         _print_summary(console, found, results)
+
+
+def _new_directory() -> Path:
+    """Make a directory named after the time, which no other run has, not even one of the same second."""
+    name = f"weblog-{datetime.fromtimestamp(SystemClock().now() / 1000, UTC):%Y%m%d-%H%M%S}"
+    for number in numbers(1):
+        directory = Path("out") / (name if number == 1 else f"{name}-{number}")
+        with suppress(FileExistsError):
+            directory.mkdir(parents=True)
+            return directory
+    raise AssertionError("numbers have no end")
 
 
 def _input(file: Path | None, tcp: str | None, follow_file: Path | None, console: Console) -> Input:

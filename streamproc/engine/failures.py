@@ -65,7 +65,7 @@ class Failures:
         if origins is None and not run.lineage:
             raise LineageNeeded from error
         position = None if origins is None else str(origins[index])
-        what = f"{type(error).__name__}: {error}"
+        what = _text(error)
         if isinstance(self._policy, DeadLetter):
             record = DeadLetterRecord(value, what, self._operator, position, run.trigger_time)
             run.dead_letters.setdefault(self._policy, []).append(record)
@@ -83,6 +83,13 @@ class Failures:
             f"  record:   {_SHORT.repr(value)}\n"
             f'To go on without such records: on_error="skip", or on_error=dead_letter(sink) to keep them.'
         )
+
+
+def _text(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - the __str__ of somebody's exception class
+        return type(error).__name__
 
 
 def location(fn: Function | None) -> str:

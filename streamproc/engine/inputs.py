@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from streamproc.io.source import Journal, Limits, Position, SourceBatch, SourceC
 from streamproc.state.ledger import Ledger
 
 __all__ = ["Inputs", "Taken"]
+
+log = logging.getLogger("streamproc.engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,9 @@ class Inputs:
             await self._readers[name].acknowledge(moved)
 
     async def close(self) -> None:
-        """Close all sources."""
-        for reader in self._readers.values():
-            await reader.close()
+        """Close all sources; what one of them raises does not keep the others open."""
+        for name, reader in self._readers.items():
+            try:
+                await reader.close()
+            except Exception:
+                log.exception("closing a source failed", extra={"source": name})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +11,13 @@ from dataclasses import dataclass
 from streamproc.dataflow.nodes import DeadLetterSink, Write
 from streamproc.engine.job import Job
 from streamproc.engine.protocol import BatchProtocol
+from streamproc.engine.waiting import uncancelled
 from streamproc.io.sink import OutboxEntry, SinkContext, SinkWriter
 from streamproc.io.source import Position
 
 __all__ = ["Committed", "Outputs", "Publisher"]
+
+log = logging.getLogger("streamproc.engine")
 
 
 class Outputs:
@@ -41,9 +45,12 @@ class Outputs:
         self._step("after_publish")
 
     async def close(self) -> None:
-        """Close all sinks."""
-        for writer in self.writers.values():
-            await writer.close()
+        """Close all sinks; what one of them raises does not keep the others open."""
+        for name, writer in self.writers.items():
+            try:
+                await writer.close()
+            except Exception:
+                log.exception("closing a sink failed", extra={"sink": name})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ class Publisher:
                 return
             batch = self._queue[0]
             for sink, payload in batch.outputs.items():
-                await self._outputs.publish(sink, OutboxEntry(batch.batch_id, batch.time, payload))
+                await uncancelled(self._outputs.publish(sink, OutboxEntry(batch.batch_id, batch.time, payload)))
             async with self._changed:
                 self._queue.popleft()
                 self._protocol.on_published(batch.batch_id)

@@ -60,6 +60,7 @@ class Processor:
 
     async def _attempt(self, run: BatchRun) -> None:
         batches: dict[str, Batch] = {}
+        counts: list[tuple[str, int, int, float]] = []
         for name, sources, operator in self._operators:
             inputs = [batches[source] for source in sources]
             began = self._clock.monotonic()
@@ -68,10 +69,9 @@ class Processor:
             else:
                 batch = operator.process(run, inputs)
             batches[name] = batch
-            counts = self._metrics.operator(name)
-            counts.seconds += self._clock.monotonic() - began
-            counts.records_in += sum(map(len, inputs))
-            counts.records_out += len(batch)
+            counts.append((name, sum(map(len, inputs)), len(batch), self._clock.monotonic() - began))
+        for name, records_in, records_out, seconds in counts:
+            self._metrics.operator(name).add(records_in, records_out, seconds)
 
     def next_due(self) -> int | None:
         """Return the earliest trigger time at which an operator has something to do without records, or None."""
@@ -84,8 +84,8 @@ class Processor:
             default=None,
         )
 
-    def count_failures(self, run: BatchRun) -> None:
-        """Count and log the records of a committed batch that failed or came late."""
+    def count(self, run: BatchRun) -> None:
+        """Count and log the records of a batch that failed or came late."""
         for name, skipped in run.skipped.items():
             self._metrics.operator(name).skipped += skipped
             log.warning(

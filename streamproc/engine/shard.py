@@ -21,7 +21,7 @@ from streamproc.engine.pace import Pace
 from streamproc.engine.processor import Processor
 from streamproc.engine.protocol import BatchProtocol, Waiting, recover
 from streamproc.engine.run import BatchRun
-from streamproc.engine.waiting import first
+from streamproc.engine.waiting import first, uncancelled
 from streamproc.io.sink import OutboxEntry
 from streamproc.io.source import JOURNAL_PARTITION
 from streamproc.metrics import BatchTimes, JobMetrics
@@ -100,7 +100,7 @@ class Shard:
             await self._inputs.start(once=isinstance(self._job.trigger, Once))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._publisher.run())
-                await self._drive()
+                await uncancelled(self._drive())
                 await self._publisher.finish()
             await self._acknowledge()
             await self._forget_published()
@@ -195,6 +195,7 @@ class Shard:
     async def _commit(self, taken: Taken, run: BatchRun) -> bool:
         """Commit a batch if it has anything to commit, hand it to the publisher, and return whether it had."""
         if not (taken.positions or run.outputs or self._tables.dirty):
+            self._processor.count(run)
             return False
         self._job.step("before_commit")
         await self._publisher.room()
@@ -223,7 +224,7 @@ class Shard:
         self.metrics.batches += 1
         self.metrics.records += taken.records
         self.metrics.in_flight = self._protocol.in_flight
-        self._processor.count_failures(run)
+        self._processor.count(run)
         if run.trigger_time >= self._measure_state_at:
             self.metrics.state_bytes = self._store.size_bytes()
             self._measure_state_at = run.trigger_time + _MEASURE_EVERY_MS
@@ -246,13 +247,10 @@ class Shard:
             await self._store.commit(changes)
 
     async def _close(self) -> None:
-        """Close sources and sinks; what one of them raises does not keep the others open."""
+        """Close sources and sinks."""
         self._job.step("before_close")
-        for name, close in (("sources", self._inputs.close), ("sinks", self._outputs.close)):
-            try:
-                await close()
-            except Exception:
-                log.exception("closing failed", extra={"app": self._job.app, "what": name})
+        await self._inputs.close()
+        await self._outputs.close()
 
 
 def _only(group: BaseExceptionGroup[BaseException]) -> BaseException:

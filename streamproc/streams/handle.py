@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Self, TypedDict
@@ -89,6 +90,13 @@ class Handle:
 
     def _named(self, kind: str, options: OperatorOptions, *inputs: Node) -> dict[str, Any]:
         """Return the fields that every new node has; its input is this stream's node unless others are given."""
+        for option in options:
+            if option not in StepOptions.__annotations__ and option not in OperatorOptions.__annotations__:
+                close = difflib.get_close_matches(
+                    option, [*StepOptions.__annotations__, *OperatorOptions.__annotations__], 1
+                )
+                hint = f": did you mean {close[0]!r}?" if close else ""
+                raise PipelineError(f"{kind} has no option {option!r}{hint}")
         name = self._dataflow.name(kind, options.get("name"))
         return {
             "name": name,
@@ -121,7 +129,7 @@ def async_options(operator: str, fn: Function, options: StepOptions) -> AsyncOpt
     given = options.keys() & {"concurrency", "ordered", "timeout", "retry"}
     if not is_async(fn):
         if given:
-            raise PipelineError(f"{operator}: {', '.join(sorted(given))} only apply to an async def function")
+            raise PipelineError(f"{operator}: {', '.join(sorted(given))}: only for an async def function")
         return None
     concurrency = options.get("concurrency", 100)
     if concurrency < 1:

@@ -9,6 +9,7 @@ from streamproc.connectors.callable import BatchInfo, CallableSink
 from streamproc.connectors.console import ConsoleSink
 from streamproc.connectors.files import TextFilesSink
 from streamproc.dataflow.nodes import Write
+from streamproc.errors import PipelineError
 from streamproc.io.sink import Sink
 from streamproc.streams.handle import Handle, OperatorOptions
 
@@ -61,4 +62,6 @@ class Outputs(Handle, Generic[T]):
         self._write("foreach_batch", CallableSink(fn), options)
 
     def _write(self, kind: str, sink: Sink[Any], options: OperatorOptions) -> None:
+        if not isinstance(sink, Sink):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"{kind}: expected a sink such as FileSink(...), got {sink!r}")
         self._dataflow.add(Write(**self._named(kind, options), sink=sink))

@@ -156,7 +156,7 @@ class PerRecord(Handle, Generic[T]):
         """Take timestamps from the elements, so that windows behind follow event time.
 
         The watermark is the newest timestamp less ``out_of_orderness``; it closes windows. A record that comes when its
-        windows are closed is late: it is counted, and goes to the late side output.
+        windows are closed is late: it is counted and logged.
 
         Args:
             fn: Returns an element's time: epoch milliseconds, or a `datetime` that knows its time zone. Without it the

@@ -140,8 +140,13 @@ def window_node(
     """Add the node that aggregates windows of an assigner.
 
     Raises:
-        PipelineError: In batch time, a border of a window would be within a batch.
+        PipelineError: What is given is no assigner or no aggregate; or, in batch time, a border of a window would be
+            within a batch.
     """
+    if not isinstance(aggregate, Aggregate):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise PipelineError(f"aggregate: expected an aggregate such as count(), got {aggregate!r}")
+    if not hasattr(assigner, "slide_ms"):
+        raise PipelineError(f'window: expected Tumbling("10s"), Sliding(...) or a length, got {assigner!r}')
     if not in_event_time(stream._node):
         check_window("the window's size", assigner.size_ms, stream._dataflow.trigger)
         check_window("the window's slide", assigner.slide_ms, stream._dataflow.trigger)

@@ -138,5 +138,34 @@ async def test_other_tasks_run_while_a_batch_waits() -> None:
 
 
 def test_options_for_awaiting_are_refused_with_a_plain_function() -> None:
-    with pytest.raises(PipelineError, match="concurrency, timeout only apply to an async def function"):
+    with pytest.raises(PipelineError, match="concurrency, timeout: only for an async def function"):
         App("async").source(MemorySource[int]()).map(lambda n: n, concurrency=2, timeout="1s")
+
+
+async def test_a_call_that_awaits_something_cancelled_is_a_failed_call() -> None:
+    app, source, sink, driver, _ = job(1, 2, 3)
+    bad = MemorySink[DeadLetterRecord]()
+
+    async def two_is_cancelled(number: int) -> int:
+        if number == 2:
+            shared = asyncio.get_running_loop().create_future()
+            shared.cancel()
+            await shared
+        return number
+
+    app.source(source).map(two_is_cancelled, concurrency=1, on_error=dead_letter(bad)).to(sink)
+    await run_to_end(driver)
+    assert sink.values == [1, 3]
+    assert [record.value for record in bad.values] == [2]
+
+
+async def test_a_flat_map_that_returns_nothing_to_iterate_over_is_a_failed_call() -> None:
+    app, source, sink, driver, _ = job(1, 2)
+
+    async def spread(number: int) -> list[int]:
+        return [number] if number == 1 else None  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+
+    app.source(source).flat_map(spread, name="spread", on_error="skip").to(sink)
+    await run_to_end(driver)
+    assert sink.values == [1]
+    assert driver.metrics.operators["spread"].skipped == 1

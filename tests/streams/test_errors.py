@@ -132,3 +132,59 @@ async def test_a_bad_event_time_says_what_was_expected() -> None:
     stream.window(Tumbling("1s")).aggregate(count()).print()
     with pytest.raises(OperatorError, match="expected epoch milliseconds as an int, or a datetime with a time zone"):
         await run_to_end(app)
+
+
+async def test_a_dead_letter_that_its_sink_cannot_write_is_delivered_as_text() -> None:
+    bad = MemorySink[DeadLetterRecord]()
+    app = App("errors", trigger=Asap(), on_error=dead_letter(bad))
+    app.source(MemorySource([[range(3)]]), name="ranges").map(lambda r: r[7]).to(MemorySink[int]())
+    async with Driver(app):
+        pass
+    assert [(record.value, record.error) for record in bad.values] == [
+        ("range(0, 3)", "IndexError: range object index out of range")
+    ]
+
+
+async def test_a_predicate_that_fails_is_named() -> None:
+    def second(number: int) -> bool:
+        return invert(number) > 1
+
+    app = App("errors", trigger=Asap())
+    app.source(numbers(0)).branch(lambda n: n == 9, second)[0].print()
+    with pytest.raises(OperatorError, match=r"function: .*second \("):
+        await run_to_end(app)
+
+
+@pytest.mark.parametrize("bad", [[b'{"user": "a"}\n{"user": "b"}', b""], [b'{"user":', b'"a"}\n{"user": "b"}']])
+async def test_records_that_are_no_json_alone_are_none_together(bad: list[bytes]) -> None:
+    source = MemorySource[Click]([bad], decode=json_decoder(Click))
+    source.close()
+    app = App("errors", trigger=Asap())
+    app.source(source, name="clicks", on_error="skip").to(MemorySink[Click]())
+    driver = await run_to_end(app)
+    assert driver.metrics.operators["clicks.decode"].skipped == 2
+
+
+async def test_a_function_that_stops_an_iteration_fails_on_its_record_only() -> None:
+    sink = MemorySink[int]()
+    app = App("errors", trigger=Asap(), on_error="skip")
+    app.source(numbers(1, 2, 3)).event_time(lambda n: next(t for t in [n * 1_000] if n != 2)).to(sink)
+    await run_to_end(app)
+    assert sink.values == [1, 3]
+
+
+async def test_the_initial_state_is_the_states_own() -> None:
+    initial: dict[str, list[int]] = {"all": []}
+
+    def collect_all(new: list[int], seen: list[int] | None) -> list[int] | None:
+        assert seen is not None
+        seen.extend(new)
+        return seen
+
+    sink = MemorySink[int]()
+    app = App("errors", trigger=Asap())
+    totals = app.source(numbers(1)).key_by(lambda n: "all").update_state_by_key(collect_all, initial=initial)
+    totals.map(lambda pair: len(pair[1])).map(lambda n: 1 // (n - 1), on_error="skip").to(sink)
+    driver = await run_to_end(app)
+    assert initial == {"all": []}
+    assert driver.state("update_state_by_key-1") == {"all": [1]}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from streamproc import App, Asap, Interval, PipelineError, SettingsError, Sliding
+from streamproc import App, Asap, Interval, PipelineError, SettingsError, Sliding, Tumbling, count
 from streamproc.connectors.memory import MemorySink, MemorySource
 
 
@@ -85,9 +85,39 @@ def async_state(app: App) -> None:
     app.source(MemorySource[int]()).key_by(lambda n: n).update_state_by_key(unfit)
 
 
+def misspelt_option(app: App) -> None:
+    options: Any = {"on_eror": "skip"}
+    app.source(MemorySource[int]()).map(str, **options)
+
+
+def no_trigger(app: App) -> None:
+    text: Any = "500ms"
+    App("wrong", trigger=text)
+
+
+def no_sink_object(app: App) -> None:
+    directory: Any = "out"
+    app.source(MemorySource[int]()).to(directory)
+
+
+def no_source_object(app: App) -> None:
+    path: Any = "clicks.ndjson"
+    app.source(path)
+
+
+def no_aggregate(app: App) -> None:
+    function: Any = count
+    app.source(MemorySource[int]()).window(Tumbling("1s")).aggregate(function)
+
+
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (misspelt_option, "map has no option 'on_eror': did you mean 'on_error'"),
+        (no_trigger, "trigger is '500ms': expected Interval"),
+        (no_sink_object, "expected a sink such as FileSink"),
+        (no_source_object, "expected a source such as FileSource"),
+        (no_aggregate, r"expected an aggregate such as count\(\)"),
         (window_length, "the window's length is 1s300ms, which is no multiple of the batch interval of 500ms"),
         (window_slide, "the window's slide is 250ms, which is no multiple of the batch interval of 500ms"),
         (gap_between_windows, "windows of 1s every 2s leave gaps"),

@@ -33,7 +33,7 @@ class AsyncStepOperator(AsyncOperator):
         values_only = self._step in {StepKind.MAP_VALUES, StepKind.FLAT_MAP_VALUES}
         rows = batch.values if values_only else batch.rows()
         done: list[Done] = []
-        for call in await call_all(self._fn, rows, self._options, self._clock):
+        for call in await call_all(self._call, rows, self._options, self._clock):
             if call.error is None:
                 done.append(call)
             else:
@@ -42,6 +42,13 @@ class AsyncStepOperator(AsyncOperator):
             return self._apply(batch, rows, [call.result for call in done])
         kept = [call.row for call in done]
         return self._apply(batch.take(kept), [rows[row] for row in kept], [call.result for call in done])
+
+    async def _call(self, element: Any) -> Any:
+        """Return the function's result for one record, in the form that the step's kind needs."""
+        result = await self._fn(element)
+        if self._step in {StepKind.FLAT_MAP, StepKind.FLAT_MAP_VALUES}:
+            return list(result)
+        return bool(result) if self._step is StepKind.FILTER else result
 
     def _apply(self, batch: Batch, rows: list[Any], results: list[Any]) -> Batch:
         """Return a batch after the step.
@@ -64,10 +71,9 @@ class AsyncStepOperator(AsyncOperator):
             case StepKind.FILTER:
                 return batch.take([row for row, keep in enumerate(results) if keep])
             case StepKind.FLAT_MAP | StepKind.FLAT_MAP_VALUES:
-                lists = [list(result) for result in results]
                 spread = batch.take(
-                    [row for row, items in enumerate(lists) for _ in items],
-                    values=[item for items in lists for item in items],
+                    [row for row, items in enumerate(results) for _ in items],
+                    values=[item for items in results for item in items],
                 )
                 keys = spread.keys if self._step is StepKind.FLAT_MAP_VALUES else None
                 return Batch(spread.values, keys, spread.timestamps, spread.origins, watermark)

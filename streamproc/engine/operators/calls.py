@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from streamproc.dataflow.policies import AsyncOptions, Retry
+from streamproc.engine.waiting import uncancelled
 from streamproc.eventtime.clock import Clock
 
 __all__ = ["Done", "call_all"]
@@ -37,7 +38,7 @@ async def call_all(
     async def work() -> None:
         for row, value in todo:
             try:
-                done.append(Done(row, await _call(fn, value, options, clock)))
+                done.append(Done(row, await uncancelled(_call(fn, value, options, clock))))
             except Exception as error:  # noqa: BLE001 - the operator's policy decides
                 done.append(Done(row, error=error))
 

@@ -55,7 +55,8 @@ class EventTimeOperator(Operator):
                 )
             return batch
         try:
-            times = list(map(fn, rows))
+            # Not list(map(...)): a function that raises StopIteration would end the list early, and silently.
+            times = [fn(row) for row in rows]
             if set(map(type, times)) - {int} or (times and not 0 <= min(times) <= max(times) < _YEAR_10000):
                 times = list(map(to_timestamp, times))
             return Batch(batch.values, batch.keys, times, batch.origins, batch.watermark)

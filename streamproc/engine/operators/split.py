@@ -26,7 +26,7 @@ class SplitOperator(AsyncOperator):
         self._predicates = node.predicates
         self._options = node.run_async
         self._clock = clock
-        self._failures = Failures(node, next(iter(node.predicates.values())))
+        self._failures = {output: Failures(node, predicate) for output, predicate in node.predicates.items()}
 
     async def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the rows for which no predicate holds, and put the others aside."""
@@ -37,8 +37,8 @@ class SplitOperator(AsyncOperator):
             for row, element in enumerate(rows):
                 try:
                     chosen[self._choose(element)].append(row)
-                except Exception as error:  # noqa: BLE001 - the policy decides
-                    self._failures.handle(run, error, element, batch.origins, row)
+                except _PredicateFailedError as failed:
+                    self._failures[failed.output].handle(run, failed.error, element, batch.origins, row)
         else:
             await self._await_all(run, batch, rows, self._options, chosen)
         for output in self._predicates:
@@ -47,15 +47,21 @@ class SplitOperator(AsyncOperator):
 
     def _choose(self, element: Any) -> str | None:
         for output, predicate in self._predicates.items():
-            if predicate(element):
-                return output
+            try:
+                if predicate(element):
+                    return output
+            except Exception as error:
+                raise _PredicateFailedError(output, error) from error
         return None
 
     async def _choose_async(self, element: Any) -> str | None:
         for output, predicate in self._predicates.items():
-            answer = predicate(element)
-            if await answer if inspect.isawaitable(answer) else answer:
-                return output
+            try:
+                answer = predicate(element)
+                if await answer if inspect.isawaitable(answer) else answer:
+                    return output
+            except Exception as error:
+                raise _PredicateFailedError(output, error) from error
         return None
 
     async def _await_all(
@@ -69,10 +75,23 @@ class SplitOperator(AsyncOperator):
         for call in await call_all(self._choose_async, rows, options, self._clock):
             if call.error is None:
                 chosen[call.result].append(call.row)
-            else:
-                self._failures.handle(run, call.error, rows[call.row], batch.origins, call.row)
+                continue
+            failed = call.error if isinstance(call.error, _PredicateFailedError) else None
+            output = failed.output if failed is not None else next(iter(self._predicates))
+            error = failed.error if failed is not None else call.error
+            self._failures[output].handle(run, error, rows[call.row], batch.origins, call.row)
 
     @staticmethod
     def _part(run: BatchRun, batch: Batch, rows: list[int]) -> Batch:
-        part = batch.take(rows)
-        return part if run.lineage else Batch(part.values, part.keys, part.timestamps, None, part.watermark)
+        if not run.lineage:
+            batch = Batch(batch.values, batch.keys, batch.timestamps, None, batch.watermark)
+        return batch.take(rows)
+
+
+class _PredicateFailedError(Exception):
+    """Tells which predicate failed, and with what."""
+
+    def __init__(self, output: str, error: Exception) -> None:
+        super().__init__(output, error)
+        self.output = output
+        self.error = error

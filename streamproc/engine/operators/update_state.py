@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import Any
 
 from streamproc.batch import Batch
@@ -35,7 +36,7 @@ class UpdateStateOperator(Operator):
         batch = with_good_keys(run, inputs[0], self._failures, self._state.load)
         if self._initial and self._started.get(None) is None:
             for key, state in self._initial.items():
-                self._state.put(key, state)
+                self._state.put(key, deepcopy(state))
             self._started.put(None, 1)
         new_values: dict[Any, list[Any]] = {}
         for key, value in zip(batch.keys or (), batch.values, strict=True):

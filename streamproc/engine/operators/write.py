@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import DeadLetterSink, Write
+from streamproc.dataflow.policies import DeadLetterRecord
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
@@ -34,12 +37,13 @@ class WriteOperator(Operator):
 
     def _one_by_one(self, run: BatchRun, batch: Batch) -> None:
         good: list[int] = []
-        for row in range(len(batch)):
+        rows = batch.rows()
+        for row, element in enumerate(rows):
             try:
                 self._writer.encode(batch.take([row]))
                 good.append(row)
             except Exception as error:  # noqa: BLE001 - the policy decides
-                self._failures.handle(run, error, batch.values[row], batch.origins, row)
+                self._failures.handle(run, error, element, batch.origins, row)
         if good:
             run.outputs[self._name] = self._writer.encode(batch.take(good))
 
@@ -49,8 +53,18 @@ class DeadLetterOperator(Operator):
 
     def __init__(self, node: DeadLetterSink, writer: SinkWriter) -> None:
         self._policy = node.policy
+        self._writer = writer
         self._write = WriteOperator(node, writer)
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Put the payload into the run; nothing comes out."""
-        return self._write.process(run, [Batch(list(run.dead_letters.get(self._policy, ())))])
+        records = list(run.dead_letters.get(self._policy, ()))
+        return self._write.process(run, [Batch([self._encodable(record) for record in records])])
+
+    def _encodable(self, record: DeadLetterRecord) -> DeadLetterRecord:
+        """Return a dead letter that the sink can encode: with the record as text if it can't be written as it is."""
+        try:
+            self._writer.encode(Batch([record]))
+        except Exception:  # noqa: BLE001 - whatever it is, text can be written
+            return msgspec.structs.replace(record, value=repr(record.value))
+        return record
