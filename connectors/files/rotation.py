@@ -25,7 +25,7 @@ from streamproc.errors import MissingExtraError, SourceError
 from .compression import is_compressed, open_bytes
 from .open_file import HEAD, FilePosition, fingerprint
 
-__all__ = ["LogFile", "find_read_file", "next_file", "rotated_files"]
+__all__ = ["LogFile", "find_read_file", "next_file"]
 
 _ROTATED = re.compile(r"[._-](?:\d[\w.:+-]*|old)")
 _NUMBERED = re.compile(r"\.(\d{1,4})(?:\.gz|\.zst)?")
@@ -55,15 +55,15 @@ def find_read_file(log: Path, position: FilePosition) -> LogFile | None:
     The log's own path is looked at first, then the rotated files: those with the position's inode before copies.
     A copy counts if it begins with the same bytes and has all that was read.
     """
-    candidates = [*_candidates(log, log.name), *rotated_files(log)]
-    for candidate in candidates:
-        if candidate.inode == position.inode and _holds(candidate, position):
-            return candidate
-    if position.offset:
-        for candidate in candidates:
-            if _holds(candidate, position):
-                return candidate
-    return None
+    while True:
+        files = _settled(log)
+        for file in files:
+            if file.inode == position.inode and _holds(file, position):
+                return file
+        copy = next((file for file in files if _holds(file, position)), None) if position.offset else None
+        # A file that was renamed before it could be opened is neither gone nor to be replaced by a copy.
+        if _places(files) == _places(_listed(log)):
+            return copy
 
 
 def next_file(log: Path, read: Path, stat: os.stat_result, head: bytes) -> LogFile | None:
@@ -78,21 +78,34 @@ def next_file(log: Path, read: Path, stat: os.stat_result, head: bytes) -> LogFi
     Returns:
         None if there is none yet.
     """
-    rotated = rotated_files(log)
+    files = _settled(log)
+    rotated = [file for file in files if file.path != log]
     # A file that is removed by now had been the oldest.
     own = next((file.written for file in rotated if file.inode == stat.st_ino), _Written(stat.st_mtime_ns, -(1 << 30)))
     for candidate in sorted(rotated, key=lambda file: file.written):
         if candidate.written > own and candidate.inode != stat.st_ino and not _is_copy(candidate, stat, head):
             return candidate
-    for candidate in _candidates(log, log.name):
-        if candidate.inode != stat.st_ino or read != log:
+    for candidate in files:
+        if candidate.path == log and (candidate.inode != stat.st_ino or read != log):
             return candidate
     return None
 
 
-def rotated_files(log: Path) -> list[LogFile]:
-    """Return the rotated files of a log, in no order."""
-    found: list[LogFile] = []
+def _settled(log: Path) -> list[LogFile]:
+    """Return the files of a log: first the log itself, if it is there, then the rotated ones in no order.
+
+    Files are listed and looked at one after the other, so one that is renamed meanwhile may be seen nowhere, and the
+    file that follows it be taken for the next. So they are looked at until that shows the same twice.
+    """
+    files = _listed(log)
+    while _places(again := _listed(log)) != _places(files):
+        files = again
+    return again
+
+
+def _listed(log: Path) -> list[LogFile]:
+    """Return the files of a log as one look finds them, which may miss one that is being renamed."""
+    found = [*_candidates(log, log.name)]
     try:
         names = os.listdir(log.parent)
     except OSError as error:
@@ -101,6 +114,11 @@ def rotated_files(log: Path) -> list[LogFile]:
         if name.startswith(log.name) and _ROTATED.fullmatch(name, len(log.name)):
             found += _candidates(log, name)
     return found
+
+
+def _places(files: list[LogFile]) -> dict[Path, int]:
+    """Return which file is where; that some of them have grown makes no difference."""
+    return {file.path: file.inode for file in files}
 
 
 def _candidates(log: Path, name: str) -> Iterator[LogFile]:

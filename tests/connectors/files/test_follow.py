@@ -262,6 +262,21 @@ async def test_a_file_that_is_gone_with_unread_lines_stops_the_job_unless_told_o
     await job.close()
 
 
+async def test_a_file_renamed_while_it_is_looked_for_is_found(log: Path) -> None:
+    append(log, "a1", "a2")
+    job = await follow(log)
+    assert await job.batch(Limits(1, 1000)) == ["a1"]
+    path = log
+    for number in range(1, 1001):
+        renamed = log.with_name(f"{log.name}.{number}")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(asyncio.to_thread(path.rename, renamed))
+            await job.restart()
+        path = renamed
+    assert await job.batch() == ["a2"]
+    await job.close()
+
+
 async def test_unrelated_neighbours_are_left_alone(log: Path) -> None:
     append(log, "a1")
     job = await follow(log)
