@@ -15,6 +15,7 @@ from streamproc.dataflow.nodes import Node, SideOutput, Step, StepKind
 from streamproc.dataflow.policies import AsyncOptions, ErrorPolicy, Function, Retry
 from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
+from streamproc.windowing.aggregates import identity
 
 if TYPE_CHECKING:
     from streamproc.streams.stream import KeyedStream, Stream
@@ -91,10 +92,9 @@ class Handle:
     def _named(self, kind: str, options: OperatorOptions, *inputs: Node) -> dict[str, Any]:
         """Return the fields that every new node has; its input is this stream's node unless others are given."""
         for option in options:
-            if option not in StepOptions.__annotations__ and option not in OperatorOptions.__annotations__:
-                close = difflib.get_close_matches(
-                    option, [*StepOptions.__annotations__, *OperatorOptions.__annotations__], 1
-                )
+            # Those of a step include those of any operator.
+            if option not in StepOptions.__annotations__:
+                close = difflib.get_close_matches(option, StepOptions.__annotations__, 1)
                 hint = f": did you mean {close[0]!r}?" if close else ""
                 raise PipelineError(f"{kind} has no option {option!r}{hint}")
         name = self._dataflow.name(kind, options.get("name"))
@@ -103,6 +103,10 @@ class Handle:
             "inputs": inputs or (self._node,),
             "on_error": self._dataflow.policy(options.get("on_error"), name),
         }
+
+    def _by_itself(self) -> KeyedStream[Any, Any]:
+        """Return the elements keyed by themselves."""
+        return self._keyed(self._step(StepKind.KEY_BY, identity, {}))
 
     def _step(self, kind: StepKind, fn: Function, options: StepOptions) -> Node:
         """Add a per-record step."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
-from streamproc.dataflow.nodes import AggregateBatch, BatchFunction, CombineByKey, StepKind
+from streamproc.dataflow.nodes import AggregateBatch, BatchFunction, CombineByKey
 from streamproc.dataflow.policies import Function
 from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, async_options
-from streamproc.windowing.aggregates import count, identity, reducing
+from streamproc.windowing.aggregates import count, reducing
 
 if TYPE_CHECKING:
     from streamproc.streams.stream import KeyedStream, Stream
@@ -89,10 +89,6 @@ class PerBatch(Handle, Generic[T]):
             [6]
         """
         return self._batch_function("map_partitions", fn, options, whole=False)
-
-    def _by_itself(self) -> KeyedStream[T, T]:
-        """Return the elements keyed by themselves."""
-        return self._keyed(self._step(StepKind.KEY_BY, identity, {}))
 
     def _batch_function(self, kind: str, fn: Function, options: StepOptions, *, whole: bool) -> Stream[Any]:
         named = self._named(kind, options)

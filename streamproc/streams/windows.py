@@ -23,7 +23,7 @@ from streamproc.durations import Duration
 from streamproc.errors import PipelineError
 from streamproc.streams.handle import Handle, OperatorOptions
 from streamproc.triggers import Interval
-from streamproc.windowing.aggregates import collect, identity, reducing
+from streamproc.windowing.aggregates import collect, reducing
 from streamproc.windowing.windows import Trailing
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Windows(Handle, Generic[T]):
             >>> run([["a", "b"], ["a"]], lambda s: s.count_by_value_and_window("1s"), interval="500ms", batches=2)
             [('a', 1), ('b', 1), ('a', 2), ('b', 1)]
         """
-        keyed = self._keyed(self._step(StepKind.KEY_BY, identity, {}))
+        keyed = self._by_itself()
         ones = keyed._keyed(keyed._step(StepKind.MAP_VALUES, _to_one, {}))
         named = ones._named("count_by_value_and_window", options)
         window = batch_time_window(self, length, slide)

@@ -52,6 +52,7 @@ class DeadLetterOperator(Operator):
     """Encodes the failed records of a policy; it runs behind all other operators."""
 
     def __init__(self, node: DeadLetterSink, writer: SinkWriter) -> None:
+        self._name = node.name
         self._policy = node.policy
         self._writer = writer
         self._write = WriteOperator(node, writer)
@@ -59,7 +60,12 @@ class DeadLetterOperator(Operator):
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Put the payload into the run; nothing comes out."""
         records = list(run.dead_letters.get(self._policy, ()))
-        return self._write.process(run, [Batch([self._encodable(record) for record in records])])
+        if records:
+            try:
+                run.outputs[self._name] = self._writer.encode(Batch(records))
+            except Exception:  # noqa: BLE001 - whatever it is, the records are tried one by one
+                self._write.process(run, [Batch([self._encodable(record) for record in records])])
+        return Batch([])
 
     def _encodable(self, record: DeadLetterRecord) -> DeadLetterRecord:
         """Return a dead letter that the sink can encode: with the record as text if it can't be written as it is."""
