@@ -9,6 +9,7 @@ It owns three families of the store. Keys are joined as in `streamproc.state.key
              "plan"                          bytes: the plan's stateful operators, as the planner wrote them
              "position", source, partition   the next record to read: int or str
              "trimmed", source               the number of the last journal entry that was removed
+             "published", sink               the last batch whose outputs for the sink were removed, as published
     OUTBOX   batch id, sink                  trigger time as 8 bytes, signed, big-endian; then the payload
     JOURNAL  source, number                  the entry as it was received
 
@@ -126,6 +127,7 @@ class Ledger:
         self._plan: bytes | None = None
         self._positions: dict[str, dict[str, _Position]] = {}
         self._trimmed: dict[str, int] = {}
+        self._published: dict[str, int] = {}
         self._journals: dict[str, StoreJournal] = {}
         self._outbox: list[tuple[int, str]] = []
         self._pending = _Pending()
@@ -208,6 +210,11 @@ class Ledger:
             for (batch_id, sink), value in _decoded(self._store.scan(Family.OUTBOX))
         ]
 
+    @property
+    def published(self) -> dict[str, int]:
+        """For each sink the last batch whose outputs were removed from the outbox, because they are published."""
+        return dict(self._published)
+
     def journal(self, source: str) -> StoreJournal:
         """Return the journal of a source; the same one at each call."""
         if source not in self._journals:
@@ -256,10 +263,15 @@ class Ledger:
         self.clear_outbox(changes, published_through=published_through)
 
     def clear_outbox(self, changes: Changes, *, published_through: int) -> None:
-        """Add to a commit that the outputs of batches up to ``published_through`` are removed."""
+        """Add to a commit that the outputs of batches up to ``published_through`` are removed: they are published."""
+        published: dict[str, int] = {}
         for batch_id, sink in self._outbox:
             if batch_id <= published_through:
                 changes.deletes.append((Family.OUTBOX, encode_prefix(batch_id, sink)))
+                published[sink] = batch_id
+        for sink, batch_id in published.items():
+            changes.puts.append((Family.META, encode_prefix("published", sink), encode_value(batch_id)))
+        self._pending.published = published
 
     def trim_journal(self, changes: Changes, source: str, through: int) -> None:
         """Add to a commit that a source's journal entries up to number ``through`` are removed; after `record`."""
@@ -283,6 +295,7 @@ class Ledger:
                 else:
                     known[partition] = position
         self._outbox = [row for row in self._outbox if row[0] > pending.published_through] + pending.outputs
+        self._published |= pending.published
         for source, through in pending.trimmed.items():
             self._trimmed[source] = through
             self._journals[source].trimmed_to(through)
@@ -302,10 +315,13 @@ class Ledger:
                 batch_id, time = decode_value(found.pop(("batch",)))
                 self._batch = batch_id, time
             for (kind, source, *rest), value in found.items():
-                if kind == "position":
-                    self._positions.setdefault(source, {})[rest[0]] = decode_value(value)
-                else:
-                    self._trimmed[source] = decode_value(value)
+                match kind:
+                    case "position":
+                        self._positions.setdefault(source, {})[rest[0]] = decode_value(value)
+                    case "published":
+                        self._published[source] = decode_value(value)
+                    case _:
+                        self._trimmed[source] = decode_value(value)
         except (DecodeError, KeyError, TypeError, ValueError) as error:
             raise StateFormatError(
                 f"the state's own records can't be read ({error!r}): use another state directory, or delete this one"
@@ -324,6 +340,7 @@ class _Pending:
     plan: bytes | None = None
     outputs: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     trimmed: dict[str, int] = field(default_factory=dict[str, int])
+    published: dict[str, int] = field(default_factory=dict[str, int])
 
 
 def _decoded(entries: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[tuple[Any, ...], bytes]]:

@@ -17,6 +17,7 @@ import msgspec
 from streamproc.dataflow.dataflow import Dataflow
 from streamproc.dataflow.nodes import Decode, Read
 from streamproc.dataflow.policies import ErrorPolicy, check_policy
+from streamproc.durations import to_ms
 from streamproc.engine.job import Job
 from streamproc.engine.shard import Shard
 from streamproc.errors import PipelineError, StreamprocError
@@ -188,6 +189,7 @@ class App:
             max_bytes=settings.max_bytes,
             max_in_flight=settings.max_in_flight,
             cache_bytes=settings.cache_bytes,
+            stop_timeout_ms=to_ms(settings.stop_timeout),
             clock=clock or SystemClock(),
             step=step,
         )

@@ -10,17 +10,20 @@ __all__ = [
     "CorruptStateError",
     "DecodeError",
     "EncodeError",
+    "FencedError",
     "MissingExtraError",
     "OperatorError",
     "PipelineError",
     "PlanChangedError",
     "SettingsError",
+    "SinkBehindStateError",
     "SinkError",
     "SourceError",
     "StateBehindSinkError",
     "StateError",
     "StateFormatError",
     "StateLockedError",
+    "StopTimeoutError",
     "StreamprocError",
 ]
 
@@ -74,6 +77,14 @@ class SinkError(StreamprocError):
     """A sink cannot publish."""
 
 
+class FencedError(SinkError):
+    """Another instance of the same app and shard has taken over; this one has published nothing since."""
+
+
+class StopTimeoutError(StreamprocError):
+    """A stop took longer than ``stop_timeout``. Nothing is lost: the next start goes on behind the last commit."""
+
+
 class StateError(StreamprocError):
     """The root of what can be wrong with a state store."""
 
@@ -96,3 +107,7 @@ class PlanChangedError(StateError):
 
 class StateBehindSinkError(StateError):
     """A sink has published a later batch than the state store has committed: the state is lost or an old copy."""
+
+
+class SinkBehindStateError(StateError):
+    """A sink has lost a batch that it had acknowledged; publishing further ones would leave a gap or double some."""

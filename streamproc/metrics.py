@@ -74,6 +74,8 @@ class JobMetrics:
         recent: The times of the last committed batches.
         operators: The counts of each operator by name. Fused steps are counted as one, under the name of the last; only
             their failures are counted under their own.
+        blocked: The sources and sinks that wait for something outside that should be there, by name, with the reason.
+            Empty in a healthy job.
     """
 
     batches: int = 0
@@ -83,6 +85,7 @@ class JobMetrics:
     state_bytes: int = 0
     recent: deque[BatchTimes] = field(default_factory=lambda: deque[BatchTimes](maxlen=100))
     operators: dict[str, OperatorCounts] = field(default_factory=dict[str, OperatorCounts])
+    blocked: dict[str, str] = field(default_factory=dict[str, str])
 
     def operator(self, name: str) -> OperatorCounts:
         """Return the counts of an operator, to be added to."""

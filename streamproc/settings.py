@@ -15,6 +15,7 @@ from typing import Any, Literal, get_type_hints
 
 import msgspec
 
+from streamproc.durations import to_ms
 from streamproc.errors import PipelineError, SettingsError
 from streamproc.triggers import Asap, Interval, Once, Trigger
 
@@ -35,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         max_bytes: How many bytes of input a batch takes from each source at most.
         max_in_flight: How many committed batches may wait to be published before processing waits.
         cache_bytes: How much memory decoded state may take.
+        stop_timeout: How long a graceful stop may take; then the app ends with an error, and nothing is lost.
         shard: Which shard of the job this process runs, from zero.
         shards: How many shards the job has.
         log_format: ``"json"``, ``"console"``, or ``"auto"``: JSON unless the output is a terminal.
@@ -47,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_bytes: int = 64 * 1024 * 1024
     max_in_flight: int = 1
     cache_bytes: int = 64 * 1024 * 1024
+    stop_timeout: str = "30s"
     shard: int = 0
     shards: int = 1
     log_format: Literal["auto", "console", "json"] = "auto"
@@ -54,6 +57,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         parse_trigger(self.trigger)
+        try:
+            to_ms(self.stop_timeout, what="stop_timeout")
+        except PipelineError as error:
+            raise SettingsError(str(error)) from None
         for name in ("max_records", "max_bytes", "max_in_flight", "shards"):
             if getattr(self, name) < 1:
                 raise SettingsError(f"{name} is {getattr(self, name)}: expected at least 1")

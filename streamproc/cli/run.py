@@ -46,6 +46,9 @@ def run(
         int | None, typer.Option(min=1, help="Committed batches that may wait to be published, at most.")
     ] = None,
     cache_bytes: Annotated[int | None, typer.Option(min=0, help="Memory for decoded state.")] = None,
+    stop_timeout: Annotated[
+        str | None, typer.Option(metavar="30s", help="How long a graceful stop may take before the app is ended.")
+    ] = None,
     shard: Annotated[int | None, typer.Option(min=0, help="Which shard of the job to run, from zero.")] = None,
     shards: Annotated[int | None, typer.Option(min=1, help="How many shards the job has.")] = None,
     log_format: Annotated[
@@ -68,6 +71,7 @@ def run(
         "max_bytes": max_bytes,
         "max_in_flight": max_in_flight,
         "cache_bytes": cache_bytes,
+        "stop_timeout": stop_timeout,
         "shard": shard,
         "shards": shards,
         "log_format": log_format,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from streamproc.batch import Batch, SegmentOrigins
 from streamproc.dataflow.nodes import Read
+from streamproc.engine.blocked import Blocked
 from streamproc.engine.job import Job
 from streamproc.engine.run import END_OF_TIME
 from streamproc.engine.waiting import first
@@ -60,7 +61,7 @@ class Taken:
 class Inputs:
     """Opens, reads and closes the sources of a plan for one shard."""
 
-    def __init__(self, nodes: Sequence[Read], job: Job, ledger: Ledger) -> None:
+    def __init__(self, nodes: Sequence[Read], job: Job, ledger: Ledger, blocked: Blocked, *, timed: Set[str]) -> None:
         self._ledger = ledger
         self._limits = Limits(job.max_records, job.max_bytes)
         self._journaled: set[str] = set()
@@ -73,6 +74,9 @@ class Inputs:
                     shard=job.shard,
                     shards=job.shards,
                     step=job.step,
+                    app=job.app,
+                    timed=node.name in timed,
+                    blocked=blocked.reporter(node.name),
                 )
             )
             for node in nodes

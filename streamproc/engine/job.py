@@ -25,6 +25,7 @@ class Job:
         max_bytes: How many bytes of input a batch takes from each source at most, where the source knows.
         max_in_flight: How many committed batches may wait to be published before processing waits.
         cache_bytes: How much memory decoded state may take.
+        stop_timeout_ms: How long a graceful stop may take.
         clock: The time.
         step: Called with the name of each step of the loop; tests stop the engine there.
     """
@@ -37,5 +38,6 @@ class Job:
     max_bytes: int = 64 * 1024 * 1024
     max_in_flight: int = 1
     cache_bytes: int = 64 * 1024 * 1024
+    stop_timeout_ms: int = 30_000
     clock: Clock = field(default_factory=SystemClock)
     step: Callable[[str], None] = no_step

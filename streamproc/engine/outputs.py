@@ -7,13 +7,16 @@ import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from streamproc.dataflow.nodes import DeadLetterSink, Write
+from streamproc.engine.blocked import Blocked
 from streamproc.engine.job import Job
 from streamproc.engine.protocol import BatchProtocol
 from streamproc.engine.waiting import uncancelled
 from streamproc.io.sink import OutboxEntry, SinkContext, SinkWriter
-from streamproc.io.source import Position
+from streamproc.io.source import Position, Source
+from streamproc.state.ledger import Ledger
 
 __all__ = ["Committed", "Outputs", "Publisher"]
 
@@ -23,12 +26,29 @@ log = logging.getLogger("streamproc.engine")
 class Outputs:
     """Opens and closes the sinks of a plan for one shard."""
 
-    def __init__(self, nodes: Sequence[Write | DeadLetterSink], job: Job) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[Write | DeadLetterSink],
+        job: Job,
+        ledger: Ledger,
+        blocked: Blocked,
+        *,
+        sources: Mapping[str, Source[Any]],
+    ) -> None:
         self._step = job.step
         self.writers: Mapping[str, SinkWriter] = {
             node.name: (node.policy.sink if isinstance(node, DeadLetterSink) else node.sink).open(
                 SinkContext(
-                    app=job.app, name=node.name, clock=job.clock, shard=job.shard, shards=job.shards, step=job.step
+                    app=job.app,
+                    name=node.name,
+                    clock=job.clock,
+                    shard=job.shard,
+                    shards=job.shards,
+                    step=job.step,
+                    blocked=blocked.reporter(node.name),
+                    committed=ledger.batch_id,
+                    published=ledger.published.get(node.name, 0),
+                    sources=sources,
                 )
             )
             for node in nodes
@@ -91,7 +111,8 @@ class Publisher:
                 return
             batch = self._queue[0]
             for sink, payload in batch.outputs.items():
-                await uncancelled(self._outputs.publish(sink, OutboxEntry(batch.batch_id, batch.time, payload)))
+                entry = OutboxEntry(batch.batch_id, batch.time, payload, batch.positions)
+                await uncancelled(self._outputs.publish(sink, entry))
             async with self._changed:
                 self._queue.popleft()
                 self._protocol.on_published(batch.batch_id)

@@ -13,12 +13,13 @@ sinks catch up from the outbox.
 Batch ids count the commits of a shard from 1. An attempt that has nothing to commit uses up none.
 
 Recovery, from what the store and the sinks say (N: the last committed batch; M: the sink's last published one, if it
-knows):
+knows; P: the last batch with outputs for the sink that the store has taken out of the outbox, as published):
 
     outbox has batch K for the sink     M unknown      publish K again: the sink is idempotent, or at-least-once
                                         M <  K         publish K
                                         M >= K         it is published; only its row in the outbox is left to delete
     M > N                                              refuse: the store is lost, or an old copy
+    M < P                                              refuse: the sink has lost what it acknowledged
     outbox has a batch for no sink of the plan         refuse: committed outputs would be lost
 """
 
@@ -27,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from streamproc.errors import PlanChangedError, StateBehindSinkError
+from streamproc.errors import PlanChangedError, SinkBehindStateError, StateBehindSinkError
 
 __all__ = ["STEPS", "BatchProtocol", "Waiting", "recover"]
 
@@ -54,7 +55,12 @@ class Waiting:
 
 
 def recover(
-    committed: int, outbox: Sequence[Waiting], published: Mapping[str, int | None], *, where: str
+    committed: int,
+    outbox: Sequence[Waiting],
+    published: Mapping[str, int | None],
+    *,
+    acknowledged: Mapping[str, int],
+    where: str,
 ) -> list[Waiting]:
     """Return the rows of the outbox that have to be published before the first new batch, in order.
 
@@ -62,10 +68,12 @@ def recover(
         committed: The last batch that the store has committed.
         outbox: All its rows, in the order of their batches.
         published: For each sink of the plan the last batch that it knows it has published, or None.
+        acknowledged: For each sink the last batch that was taken out of the outbox, if there was one.
         where: The store, for error messages.
 
     Raises:
         StateBehindSinkError: A sink has published more than the store has committed.
+        SinkBehindStateError: A sink has published less than it had acknowledged.
         PlanChangedError: Rows wait for a sink that the plan doesn't have.
     """
     for sink, last in published.items():
@@ -74,6 +82,12 @@ def recover(
                 f"the sink {sink!r} has published batch {last}, but the state in {where} ends with batch {committed}: "
                 f"the state is lost or an older copy, and going on would publish results twice. Restore the newest "
                 f"state, or start anew: with another state directory and another output for this sink"
+            )
+        if last is not None and last < acknowledged.get(sink, 0):
+            raise SinkBehindStateError(
+                f"the sink {sink!r} says that batch {last} is the last one it has published, but it had acknowledged "
+                f"batch {acknowledged[sink]}, as the state in {where} knows: what it has written was lost or torn. "
+                f"Repair its output or restore it; to go on without what is missing, give the sink another name="
             )
     lost = sorted({row.sink for row in outbox} - set(published))
     if lost:

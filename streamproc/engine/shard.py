@@ -12,6 +12,9 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 from streamproc.dataflow.nodes import DeadLetterSink, Write
+from streamproc.dataflow.times import sources_asked_for_times
+from streamproc.durations import format_ms
+from streamproc.engine.blocked import Blocked
 from streamproc.engine.compatibility import check_plan, encode_plan
 from streamproc.engine.inputs import Inputs, Taken
 from streamproc.engine.job import Job
@@ -22,6 +25,7 @@ from streamproc.engine.processor import Processor
 from streamproc.engine.protocol import BatchProtocol, Waiting, recover
 from streamproc.engine.run import BatchRun
 from streamproc.engine.waiting import first, uncancelled
+from streamproc.errors import StopTimeoutError
 from streamproc.io.sink import OutboxEntry
 from streamproc.io.source import JOURNAL_PARTITION
 from streamproc.metrics import BatchTimes, JobMetrics
@@ -61,9 +65,12 @@ class Shard:
         check_plan(plan, self._ledger.plan, where=where)
         self._encoded_plan = encode_plan(plan)
         self._tables = Tables(store, cache_bytes=job.cache_bytes)
-        self._inputs = Inputs(plan.sources, job, self._ledger)
+        blocked = Blocked(self.metrics, job.clock)
+        timed = sources_asked_for_times(plan.operators)
+        self._inputs = Inputs(plan.sources, job, self._ledger, blocked, timed=timed)
         sinks = [node for node in plan.operators if isinstance(node, Write | DeadLetterSink)]
-        self._outputs = Outputs(sinks, job)
+        sources = {node.name: node.source for node in plan.sources}
+        self._outputs = Outputs(sinks, job, self._ledger, blocked, sources=sources)
         context = OperatorContext(self._tables, job.clock, self._outputs.writers)
         self._processor = Processor(plan.operators, context, self.metrics)
         self._protocol = BatchProtocol(self._ledger.batch_id, job.max_in_flight)
@@ -85,7 +92,10 @@ class Shard:
         return self._tables
 
     def stop(self) -> None:
-        """Begin no further batch; the one under way is committed and published. `run` then returns."""
+        """Begin no further batch; the one under way is committed and published. `run` then returns.
+
+        When that takes longer than the job's limit, for example because a broker is gone, `run` raises instead.
+        """
         self._stopping.set()
 
     async def run(self) -> None:
@@ -96,14 +106,16 @@ class Shard:
         """
         self.running = True
         try:
-            await self._recover()
-            await self._inputs.start(once=isinstance(self._job.trigger, Once))
             async with asyncio.TaskGroup() as tasks:
+                limit = tasks.create_task(self._limit_stop())
+                await uncancelled(self._recover())
+                await uncancelled(self._inputs.start(once=isinstance(self._job.trigger, Once)))
                 tasks.create_task(self._publisher.run())
                 await uncancelled(self._drive())
                 await self._publisher.finish()
-            await self._acknowledge()
-            await self._forget_published()
+                await uncancelled(self._acknowledge())
+                await self._forget_published()
+                limit.cancel()
         except BaseExceptionGroup as group:
             error = _only(group)
             raise error from error.__cause__
@@ -115,15 +127,31 @@ class Shard:
         """Release what a shard that was stopped dead holds in this process, without any effect outside: for tests."""
         await self._inputs.close()
 
+    async def _limit_stop(self) -> None:
+        """Raise when a stop takes too long."""
+        await self._stopping.wait()
+        limit_ms = self._job.stop_timeout_ms
+        await self._job.clock.sleep_until(self._job.clock.now() + limit_ms)
+        blocked = "; ".join(f"{name}: {reason}" for name, reason in self.metrics.blocked.items())
+        raise StopTimeoutError(
+            f"the app has not stopped in {format_ms(limit_ms)}{f' ({blocked})' if blocked else ''}, so it was ended. "
+            f"Nothing is lost: the next start publishes what is committed and goes on behind it. "
+            f"The setting stop_timeout is the limit"
+        )
+
     async def _recover(self) -> None:
         """Bring the sinks up to the last committed batch."""
         published = await self._outputs.start()
         rows = {(row.batch_id, row.sink): row for row in self._ledger.outbox()}
         waiting = [Waiting(batch_id, sink) for batch_id, sink in rows]
-        missing = recover(self._ledger.batch_id, waiting, published, where=self._where)
+        missing = recover(
+            self._ledger.batch_id, waiting, published, acknowledged=self._ledger.published, where=self._where
+        )
+        last_positions = {name: self._ledger.positions(name) for name in self._ledger.sources}
         for batch in missing:
             row = rows[batch.batch_id, batch.sink]
-            await self._outputs.publish(row.sink, OutboxEntry(row.batch_id, row.time, row.payload))
+            positions = last_positions if row.batch_id == self._ledger.batch_id else {}
+            await self._outputs.publish(row.sink, OutboxEntry(row.batch_id, row.time, row.payload, positions))
         if self._ledger.batch_id:
             log.info(
                 "recovered", extra={"app": self._job.app, "batch": self._ledger.batch_id, "republished": len(missing)}

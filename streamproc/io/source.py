@@ -98,6 +98,10 @@ def no_step(step: str, /) -> None:
     """Do nothing: what readers and writers call at their inner steps outside of tests."""
 
 
+def no_report(reason: str | None, /) -> None:
+    """Do nothing: what readers and writers report to that nobody watches."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceContext:
     """What the engine gives a source when it opens it.
@@ -109,6 +113,11 @@ class SourceContext:
         clock: The time.
         journal: Opens this source's journal; call it only if the input can't be read again.
         step: To be called with a name at each inner step where a crash would matter; tests stop the engine there.
+        app: The app's name.
+        timed: Whether the records' own times are asked for; a source for which they cost something may leave them out
+            otherwise.
+        blocked: To be called with the reason whenever the source waits for something outside that should be there, such
+            as a broker that is gone, and with None when it goes on; it is logged and shown in `JobMetrics.blocked`.
     """
 
     name: str
@@ -117,6 +126,9 @@ class SourceContext:
     shard: int = 0
     shards: int = 1
     step: Callable[[str], None] = no_step
+    app: str = "app"
+    timed: bool = True
+    blocked: Callable[[str | None], None] = no_report
 
 
 class SourceReader(ABC):

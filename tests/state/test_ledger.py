@@ -78,6 +78,7 @@ async def test_the_outbox_is_in_the_order_of_batches_and_loses_what_is_published
     assert [row.batch_id for row in life.ledger.outbox()] == [1, 2, 255, 256, 70_000]
     await life.commit(70_001, published_through=255)
     assert [row.batch_id for row in Life(disk).ledger.outbox()] == [256, 70_000]
+    assert Life(disk).ledger.published == life.ledger.published == {"sink": 255}
 
 
 async def test_the_outbox_can_be_emptied_at_the_end() -> None:
