@@ -39,15 +39,19 @@ class Segment:
         count: How many rows.
         first: The position of the first row, for error messages.
         step: What to add to ``first`` for each further row; zero where rows share a position or positions are text.
+        positions: The position of each row, where there are gaps between them.
     """
 
     partition: str
     count: int
     first: int | str
     step: int = 1
+    positions: Sequence[int] | None = None
 
     def position(self, row: int) -> str:
         """Return the position of a row of this segment, counted from zero, as text."""
+        if self.positions is not None:
+            return str(self.positions[row])
         if isinstance(self.first, int):
             return str(self.first + self.step * row)
         return f"{self.first} (+{row})" if row else self.first

@@ -1,0 +1,201 @@
+"""`Cluster`: the way to the brokers of one Kafka, over aiokafka's client of the protocol.
+
+aiokafka brings connections, authentication, the coding of requests, and the map of brokers and leaders. What is sent
+when, and what an answer means, is up to who calls: nothing is retried here but the first contact.
+"""
+
+# aiokafka has no type information for what it takes.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code  # type: ignore[import-untyped]
+from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
+from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]
+
+from streamproc.eventtime.clock import Clock
+
+from .settings import KafkaSettings
+
+__all__ = ["Cluster", "Coordinator", "Topic"]
+
+_PATIENCE_MS = 60_000
+"""How long a first contact may take; once there was one, who calls decides."""
+_PAUSE_MS = 250
+
+
+class Coordinator(Enum):
+    """What a broker can be the coordinator of."""
+
+    GROUP = CoordinationType.GROUP
+    TRANSACTION = CoordinationType.TRANSACTION
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as a broker describes it.
+
+    Attributes:
+        name: Its name.
+        error: Why it can't be used, or None: an error of aiokafka.
+        partitions: The numbers of its partitions.
+    """
+
+    name: str
+    error: KafkaError | None
+    partitions: tuple[int, ...]
+
+
+class Cluster:
+    """One client of a Kafka.
+
+    Args:
+        settings: How to reach it; the environment is looked at now.
+        clock: The time.
+        blocked: Told why the first contact needs so long.
+
+    Raises:
+        SettingsError: The settings don't fit together.
+    """
+
+    def __init__(self, settings: KafkaSettings, clock: Clock, blocked: Callable[[str | None], None]) -> None:
+        self.settings = settings.resolved(os.environ)
+        self._options = self.settings.client_options()
+        self._clock = clock
+        self._blocked = blocked
+        self._topics: set[str] = set()
+        self._coordinators: dict[tuple[Coordinator, str], int] = {}
+        self._client: Any = None
+
+    @property
+    def address(self) -> str:
+        """The brokers it was told to begin with."""
+        return self.settings.bootstrap_servers or ""
+
+    @property
+    def request_timeout_ms(self) -> int:
+        """How long a broker has for an answer."""
+        return int(self._options.get("request_timeout_ms", 40_000))
+
+    async def start(self) -> None:
+        """Connect.
+
+        Raises:
+            KafkaError: No broker has answered in a minute, or none lets this client in.
+        """
+        give_up = self._clock.now() + _PATIENCE_MS
+        while True:
+            try:
+                await self._connect()
+            except KafkaConnectionError as error:
+                if self._clock.now() >= give_up:
+                    raise
+                self._blocked(f"no broker of {self.address} answers: {error}")
+                await self._clock.sleep_until(self._clock.now() + _PAUSE_MS)
+            else:
+                self._blocked(None)
+                return
+
+    async def _connect(self) -> None:
+        client = AIOKafkaClient(**self._options, metadata_max_age_ms=60_000)
+        try:
+            await client.bootstrap()
+        except BaseException:
+            await client.close()
+            raise
+        client.set_topics(self._topics)
+        old, self._client = self._client, client
+        self._coordinators.clear()
+        if old is not None:
+            await old.close()
+
+    async def close(self) -> None:
+        """Close all connections; may be called without ``start``."""
+        if self._client is not None:
+            await self._client.close()
+
+    async def describe(self, topics: Collection[str] | None) -> dict[str, Topic]:
+        """Ask for topics by name, or for all there are; none is made by asking.
+
+        Raises:
+            KafkaError: No broker answers.
+        """
+        asked = None if topics is None else sorted(topics)
+        answer = await self.send_to_any(MetadataRequest(asked, allow_auto_topic_creation=False))
+        found: dict[str, Topic] = {}
+        for code, name, internal, partitions in answer.topics:
+            if internal and topics is None:
+                continue
+            error = None if code == 0 else for_code(code)(name)
+            found[name] = Topic(name, error, tuple(sorted(partition[1] for partition in partitions)))
+        return found
+
+    async def watch(self, topics: Collection[str]) -> None:
+        """Learn the leaders of topics that exist, besides those watched before."""
+        new = set(topics) - self._topics
+        if new:
+            self._topics |= new
+            await self._client.set_topics(self._topics)
+
+    async def refresh(self) -> None:
+        """Learn the leaders and brokers anew.
+
+        Raises:
+            KafkaError: No broker answers.
+        """
+        if not await self._client.force_metadata_update():
+            # None of the brokers that it knows answers: perhaps they have other addresses now.
+            await self._connect()
+
+    def partitions(self, topic: str) -> list[int]:
+        """Return the numbers of the partitions of a watched topic, as far as they are known."""
+        return sorted(self._client.cluster.partitions_for_topic(topic) or ())
+
+    def leader(self, topic: str, partition: int) -> int | None:
+        """Return the broker that leads a partition, if there is one now."""
+        node: int | None = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
+        return None if node == -1 else node
+
+    async def send(self, node: int, request: Any) -> Any:
+        """Send a request to a broker and return its answer.
+
+        Raises:
+            KafkaError: It can't be reached, or doesn't answer in time.
+        """
+        return await self._client.send(node, request)
+
+    async def send_to_any(self, request: Any) -> Any:
+        """Send a request to some broker and return its answer.
+
+        Raises:
+            KafkaError: It can't be reached, or doesn't answer in time.
+        """
+        return await self.send(self._client.get_random_node(), request)
+
+    async def ask_coordinator(self, kind: Coordinator, key: str, request: Any) -> Any:
+        """Send a request to the coordinator of a group or a transactional id and return the answer.
+
+        Raises:
+            KafkaError: It can't be found or reached, or doesn't answer in time; it is looked up anew the next time.
+        """
+        node = self._coordinators.get((kind, key))
+        try:
+            if node is None:
+                node = await self._client.coordinator_lookup(kind.value, key)
+                self._coordinators[kind, key] = node
+            return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
+        except (TimeoutError, KafkaError):
+            self.forget_coordinator(kind, key)
+            raise
+
+    def forget_coordinator(self, kind: Coordinator, key: str) -> None:
+        """Look a coordinator up anew the next time: it has said that it is none."""
+        self._coordinators.pop((kind, key), None)

@@ -1,0 +1,253 @@
+"""`KafkaWriter`: publishes batches, each in one transaction with its mark and the offsets of its sources.
+
+    start       look at the mark; give way if it is ahead of our state (only the engine can say so properly)
+                new epoch: whoever was before us can't commit any more; read the mark again, now it is the truth
+                take over: a transaction with the mark, owned by us
+    publish     a transaction: records, source offsets, mark with the batch id
+                whatever goes wrong: new epoch, read the mark, and begin anew or be done if it has the batch
+
+A new epoch of ours fences an older instance, and its attempt to go on fences us in turn; that is why the mark has an
+owner. Who is fenced takes a new epoch and looks: if the mark is its own, it was a time-out and it goes on; if not,
+another instance has taken over, and it stops for good. So the one that has written the mark last wins, and nobody else
+publishes: a transaction of another fails, as its epoch is older, before or at its end.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+
+from streamproc.batch import Batch
+from streamproc.errors import EncodeError, FencedError, SinkError
+from streamproc.io.sink import OutboxEntry, SinkContext, SinkWriter
+
+from .cluster import Cluster
+from .mark import Mark, MarkPlace
+from .offsets import Committed, Partition
+from .outgoing import Encoding, Outgoing, decode_payload
+from .partitioner import Partitioner
+from .settings import KafkaSettings
+from .transaction import EpochFencedError, Producer, StartAgainError
+
+__all__ = ["KafkaWriter", "WriteOptions"]
+
+_PAUSES_MS = (50, 100, 200, 500, 1_000)
+"""How long to wait before a further attempt; then always the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """What a `KafkaSink` says about publishing; see there.
+
+    Attributes:
+        topics: All topics that records go to; the first has the mark.
+        encoding: How rows become records.
+        exactly_once: Whether batches are transactions.
+        timeout_ms: After how long brokers abort a transaction that isn't ended.
+        groups: By the names of sources in this cluster, the group that is told their offsets.
+    """
+
+    topics: tuple[str, ...]
+    encoding: Encoding
+    exactly_once: bool
+    timeout_ms: int
+    groups: Mapping[str, str]
+
+
+class KafkaWriter(SinkWriter):
+    """Writes to the topics of one sink for one shard.
+
+    Args:
+        settings: How to reach the cluster.
+        options: What to write.
+        context: What the engine gives.
+    """
+
+    def __init__(self, settings: KafkaSettings, options: WriteOptions, context: SinkContext) -> None:
+        self._options = options
+        self._context = context
+        self._clock = context.clock
+        self._cluster = Cluster(settings, context.clock, context.blocked)
+        self._partitioner = Partitioner()
+        # The shard's own: also the names of transactions and groups of other shards begin with the app's.
+        transactional_id = f"{context.app}-{context.shard}-{context.name}" if options.exactly_once else None
+        self._producer = Producer(self._cluster, context.clock, transactional_id, options.timeout_ms)
+        self._place = MarkPlace(
+            f"streamproc.{context.app}.{context.name}.{context.shard}", Partition(options.topics[0], 0)
+        )
+        self._me = secrets.token_hex(8)
+        self._published: int | None = None
+        self._ready = False
+
+    async def start(self) -> int | None:
+        """Connect, take over, and return the last published batch."""
+        try:
+            await self._cluster.start()
+            await self._find_topics()
+        except (KafkaError, OSError) as error:
+            self._give_up(error)
+        if self._options.exactly_once:
+            await self._again_and_again(self._take_over)
+        return self._published
+
+    def encode(self, batch: Batch) -> bytes:
+        """Return rows as record batches."""
+        return self._options.encoding.encode(batch, self._partitioner, self._partitions)
+
+    async def publish(self, entry: OutboxEntry) -> None:
+        """Write a batch."""
+        if self._published is not None and entry.batch_id <= self._published:
+            return
+        batches = decode_payload(entry.payload)
+        if not self._options.exactly_once:
+            await self._again_and_again(lambda: self._write_plainly(batches, entry))
+            return
+        if self._published is None and self._context.published:
+            raise SinkError(
+                f"sink {self._context.name!r} has published batch {self._context.published} before, but Kafka has no "
+                f"mark of it (group {self._place.group!r}, {self._place.partition}): the topic was made anew, the "
+                f"group's offsets have expired, or this is another cluster. So it is not known whether batch "
+                f"{entry.batch_id} is published. Run it once more where it was, or start anew with other state"
+            )
+        await self._again_and_again(lambda: self._transact(batches, entry))
+        self._published = entry.batch_id
+
+    async def close(self) -> None:
+        """Disconnect. A transaction that was begun is never committed; the next start aborts it."""
+        await self._cluster.close()
+
+    async def _find_topics(self) -> None:
+        """Look for the topics.
+
+        Raises:
+            SinkError: One is not there, or may not be seen.
+            KafkaError: No broker answers.
+        """
+        described = await self._cluster.describe(self._options.topics)
+        for name, topic in described.items():
+            if topic.error is None:
+                continue
+            if topic.error.retriable and not topic.partitions and "Unknown" not in type(topic.error).__name__:
+                raise topic.error
+            raise SinkError(
+                f"sink {self._context.name!r} can't write to topic {name!r} in {self._cluster.address}: "
+                f"{type(topic.error).__name__}. Make it, mend its name, or grant this client DESCRIBE and WRITE on it"
+            )
+        await self._cluster.watch(self._options.topics)
+
+    async def _take_over(self) -> None:
+        """Become the instance that may publish, unless another has more than we know of."""
+        mark = await self._place.read(self._cluster)
+        if mark is None or (mark.batch or 0) <= self._context.committed:
+            await self._producer.init()
+            self._context.step("epoch_taken")
+            mark = await self._place.read(self._cluster)
+        if mark is None or (mark.batch or 0) <= self._context.committed:
+            await self._write_mark(Mark(self._me, None if mark is None else mark.batch))
+            self._ready = True
+        self._published = None if mark is None else mark.batch
+        self._context.step("taken_over")
+
+    async def _write_mark(self, mark: Mark) -> None:
+        """Write the mark alone."""
+        await self._producer.add_offsets(self._place.group)
+        await self._producer.commit_offsets(self._place.group, self._place.written(mark))
+        await self._producer.commit()
+
+    async def _transact(self, batches: list[Outgoing], entry: OutboxEntry) -> None:
+        """Publish a batch in one transaction, unless it is found to be published."""
+        step = self._context.step
+        if not self._ready:
+            await self._producer.init()
+            mark = await self._place.read(self._cluster)
+            if mark is None or mark.owner != self._me:
+                raise FencedError(
+                    f"sink {self._context.name!r}: another instance of app {self._context.app!r}, shard "
+                    f"{self._context.shard}, has taken over. This one has published nothing since, and stops: of each "
+                    f"shard one instance may run"
+                )
+            self._ready = True
+            if mark.batch is not None and mark.batch >= entry.batch_id:
+                return
+        # Whatever comes of it: only its end makes it known again.
+        self._ready = False
+        offsets = {self._place.group: self._place.written(Mark(self._me, entry.batch_id)), **self._offsets(entry)}
+        await self._producer.add_partitions({Partition(batch.topic, batch.partition) for batch in batches})
+        step("transaction_begun")
+        await self._producer.produce(batches, entry.time)
+        step("records_written")
+        for group, committed in offsets.items():
+            await self._producer.add_offsets(group)
+            step("offsets_added")
+            await self._producer.commit_offsets(group, committed)
+            step("offsets_written")
+        await self._producer.commit()
+        self._ready = True
+        step("transaction_ended")
+
+    async def _write_plainly(self, batches: list[Outgoing], entry: OutboxEntry) -> None:
+        """Publish a batch without a transaction: what a failed attempt has written stays."""
+        if not self._ready:
+            await self._producer.init()
+        self._ready = False
+        await self._producer.produce(batches, entry.time)
+        self._ready = True
+
+    def _offsets(self, entry: OutboxEntry) -> dict[str, dict[Partition, Committed]]:
+        """Return the offsets of sources that are published with a batch, by group."""
+        groups: dict[str, dict[Partition, Committed]] = defaultdict(dict)
+        for source, group in self._options.groups.items():
+            for partition, offset in entry.positions.get(source, {}).items():
+                if isinstance(offset, int):
+                    groups[group][Partition.parse(partition)] = Committed(offset)
+        return dict(groups)
+
+    async def _again_and_again(self, attempt: Callable[[], Awaitable[None]]) -> None:
+        """Try until it succeeds, or until it is certain that it won't.
+
+        Raises:
+            FencedError: Another instance has taken over.
+            SinkError: It will not work.
+        """
+        tried = 0
+        while True:
+            try:
+                await attempt()
+            except (StartAgainError, EpochFencedError, KafkaError, OSError) as error:
+                if isinstance(error, KafkaError) and not error.retriable:
+                    self._give_up(error)
+                self._ready = False
+                if tried:
+                    self._context.blocked(f"Kafka at {self._cluster.address}: {error}")
+                await self._clock.sleep_until(self._clock.now() + _PAUSES_MS[min(tried, len(_PAUSES_MS) - 1)])
+                tried += 1
+                try:
+                    await self._cluster.refresh()
+                except (KafkaError, OSError) as gone:
+                    self._context.blocked(f"no broker of {self._cluster.address} answers: {gone}")
+            else:
+                self._context.blocked(None)
+                return
+
+    def _partitions(self, topic: str) -> int:
+        """Return how many partitions a topic has.
+
+        Raises:
+            EncodeError: It is none of the sink's.
+        """
+        if topic not in self._options.topics:
+            raise EncodeError(
+                f"the topic {topic!r} is none of KafkaSink(topics=…): {', '.join(map(repr, self._options.topics))}"
+            )
+        return len(self._cluster.partitions(topic))
+
+    def _give_up(self, error: Exception) -> NoReturn:
+        raise SinkError(
+            f"sink {self._context.name!r} can't write to Kafka at {self._cluster.address}: "
+            f"{type(error).__name__}: {error}"
+        ) from error

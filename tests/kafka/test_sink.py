@@ -1,0 +1,181 @@
+"""`KafkaSink` against a real broker, alone and behind a `KafkaSource`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamproc import App, Once, Settings
+from streamproc.batch import Batch
+from streamproc.connectors.kafka import KafkaSink, KafkaSource
+from streamproc.errors import EncodeError, FencedError, SinkError
+from streamproc.eventtime.clock import SystemClock
+from streamproc.io.sink import OutboxEntry, SinkContext, SinkWriter
+from streamproc.testing import CrashPoint, SimulatedCrash, Steps
+from tests.kafka.client import Kafka, unique
+
+pytestmark = pytest.mark.kafka
+
+
+def open_writer(
+    sink: KafkaSink[Any], app: str, *, committed: int = 0, published: int = 0, steps: Steps | None = None
+) -> SinkWriter:
+    steps = steps or Steps()
+    return sink.open(SinkContext(app, "out", SystemClock(), step=steps, committed=committed, published=published))
+
+
+def entry(writer: SinkWriter, batch_id: int, *rows: Any) -> OutboxEntry:
+    return OutboxEntry(batch_id, 1_700_000_000_000, writer.encode(Batch(list(rows))))
+
+
+def doubled(text: str) -> int:
+    return int(text) * 2
+
+
+def last_digit(number: int) -> int:
+    return number % 10
+
+
+async def values(kafka: Kafka, topic: str) -> list[bytes | None]:
+    return [message.value for message in await kafka.read(topic)]
+
+
+async def test_rows_become_records(kafka: Kafka) -> None:
+    topic = await kafka.create_topic(partitions=3)
+    sink = KafkaSink[Any](topic, headers=lambda row: {"kind": "test"}, kafka={"bootstrap.servers": kafka.bootstrap})
+    writer = open_writer(sink, unique("app"))
+    assert await writer.start() is None
+    payload = writer.encode(Batch([{"n": 1}, "text", b"bytes", None], ["k1", "k2", 3, "k1"], [5, 6, 7, 8]))
+    await writer.publish(OutboxEntry(1, 1_000, payload))
+    await writer.close()
+    found = await kafka.read(topic)
+    assert sorted((m.key, m.value, m.timestamp) for m in found if m.value is not None) == [
+        (b"3", b"bytes", 7),
+        (b"k1", b'{"n":1}', 5),
+        (b"k2", b"text", 6),
+    ]
+    assert [m.key for m in found if m.value is None] == [b"k1"]
+    assert {m.headers for m in found} == {(("kind", b"test"),)}
+
+
+async def test_a_batch_is_published_once(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    app = unique("app")
+    sink = KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap})
+    writer = open_writer(sink, app)
+    await writer.start()
+    first, second = entry(writer, 1, "a"), entry(writer, 3, "b", "c")
+    for each in (first, first, second):
+        await writer.publish(each)
+    await writer.close()
+    writer = open_writer(sink, app, committed=3, published=1)
+    assert await writer.start() == 3
+    await writer.publish(second)
+    await writer.close()
+    assert await values(kafka, topic) == [b"a", b"b", b"c"]
+
+
+async def test_a_crash_at_any_step_changes_nothing(kafka: Kafka) -> None:
+    undisturbed = Steps()
+    settings = {"bootstrap.servers": kafka.bootstrap}
+
+    async def live(topic: str, app: str, steps: Steps, *, committed: int = 0) -> None:
+        writer = open_writer(KafkaSink[Any](topic, kafka=settings), app, committed=committed, steps=steps)
+        try:
+            await writer.start()
+            for batch_id, rows in ((1, ("a", "b")), (2, ("c",))):
+                await writer.publish(entry(writer, batch_id, *rows))
+        finally:
+            await writer.close()
+
+    await live(await kafka.create_topic(), unique("app"), undisturbed)
+    points: list[CrashPoint] = undisturbed.reached
+    assert len({point.step for point in points}) >= 7
+    for point in points:
+        topic, app, steps = await kafka.create_topic(), unique("app"), Steps()
+        steps.arm(point.step, point.occurrence)
+        with pytest.raises(SimulatedCrash):
+            await live(topic, app, steps)
+        await live(topic, app, Steps(), committed=2)
+        assert await values(kafka, topic) == [b"a", b"b", b"c"], point
+
+
+async def test_the_instance_that_started_last_wins(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    app = unique("app")
+    sink = KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap})
+    old = open_writer(sink, app)
+    await old.start()
+    await old.publish(entry(old, 1, "old"))
+    new = open_writer(sink, app, committed=1, published=1)
+    assert await new.start() == 1
+    with pytest.raises(FencedError, match="another instance of app"):
+        await old.publish(entry(old, 2, "zombie"))
+    await new.publish(entry(new, 2, "new"))
+    await old.close()
+    await new.close()
+    assert await values(kafka, topic) == [b"old", b"new"]
+
+
+async def test_an_instance_that_is_behind_fences_nobody(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    app = unique("app")
+    sink = KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap})
+    healthy = open_writer(sink, app)
+    await healthy.start()
+    await healthy.publish(entry(healthy, 5, "a"))
+    behind = open_writer(sink, app, committed=3)
+    assert await behind.start() == 5
+    await behind.close()
+    await healthy.publish(entry(healthy, 6, "b"))
+    await healthy.close()
+    assert await values(kafka, topic) == [b"a", b"b"]
+
+
+async def test_a_lost_mark_is_refused(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    sink = KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap})
+    writer = open_writer(sink, unique("app"), committed=8, published=7)
+    assert await writer.start() is None
+    with pytest.raises(SinkError, match="it is not known whether batch 8 is published"):
+        await writer.publish(entry(writer, 8, "a"))
+    await writer.close()
+    assert await values(kafka, topic) == []
+
+
+async def test_what_can_not_be_sent_is_found_before_the_commit(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    sink = KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap})
+    writer = open_writer(sink, unique("app"))
+    await writer.start()
+    for row, message in ((None, "without a key and without a value"), ("x" * 2_000_000, "1000000 are allowed")):
+        with pytest.raises(EncodeError, match=message):
+            writer.encode(Batch([row]))
+    await writer.close()
+
+
+async def test_from_kafka_to_kafka(kafka: Kafka, tmp_path: Path) -> None:
+    source, sink = await kafka.create_topic("in", partitions=2), await kafka.create_topic("out", partitions=2)
+    name = unique("app")
+    settings = {"bootstrap.servers": kafka.bootstrap}
+    await kafka.produce(source, [b"%d" % number for number in range(1_000)])
+
+    async def run() -> None:
+        app = App(name, trigger=Once(), settings=Settings(state_dir=str(tmp_path), max_records=100))
+        (
+            app.source(KafkaSource(source, value=str, kafka=settings))
+            .map(doubled)
+            .key_by(last_digit)
+            .to(KafkaSink(sink, kafka=settings))
+        )
+        await app.serve()
+
+    await run()
+    await kafka.produce(source, [b"%d" % number for number in range(1_000, 1_100)])
+    await run()
+    found = await kafka.read(sink)
+    assert sorted(int(message.value or b"") for message in found) == [2 * number for number in range(1_100)]
+    offsets = await kafka.group_offsets(name, source)
+    assert sum(offsets.values()) == 1_100
