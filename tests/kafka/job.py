@@ -1,4 +1,4 @@
-"""A job from Kafka to Kafka that kills itself at a step: ``python -m tests.kafka.job BROKERS IN OUT STATE STEP TIME``."""
+"""A job from Kafka to Kafka that kills itself at a step; arguments: BROKERS IN OUT STATE STEP TIME."""
 
 from __future__ import annotations
 
@@ -51,4 +51,5 @@ async def main(brokers: str, topic_in: str, topic_out: str, state: str, kill_at:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:6], int(sys.argv[6])))
+    brokers, topic_in, topic_out, state, kill_at, time = sys.argv[1:]
+    asyncio.run(main(brokers, topic_in, topic_out, state, kill_at, int(time)))
