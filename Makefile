@@ -14,7 +14,7 @@ python := $(VENV)/bin/python
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest test-kafka check format bench chaos clean
+.PHONY: help demo test test-newest check format bench chaos clean
 .DELETE_ON_ERROR:
 # Two targets may need to install into the same environment.
 .NOTPARALLEL:
@@ -26,7 +26,7 @@ help: ## Show this text
 demo: $(VENV)/.installed ## Analyse simulated web traffic live (DEMO_ARGS="--lines 100000")
 	@$(python) -m examples.weblog --demo $(DEMO_ARGS)
 
-test: $(VENV)/.installed-test ## Run all tests (TEST_ARGS="-k window")
+test: $(VENV)/.installed-test ## Run all tests (TEST_ARGS="-k window"); those on a real Kafka need Java 17 and Maven
 	$(python) -m pytest $(TEST_ARGS)
 
 test-newest: ## Run the tests that are not slow on the newest Python of this machine
@@ -37,9 +37,6 @@ test-newest: ## Run the tests that are not slow on the newest Python of this mac
 		version=$$("$$newest" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
 		$(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON="$$newest" TEST_ARGS='-m "not slow"'; \
 	fi
-
-test-kafka: $(VENV)/.installed-test ## Run the tests on a real Kafka broker (needs Java 17 and Maven)
-	$(python) -m pytest tests/kafka $(TEST_ARGS)
 
 check: $(VENV)/.installed-dev ## Check style, types and layers
 	$(python) -m ruff check .

@@ -17,12 +17,13 @@ from enum import Enum
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaConnectionError, KafkaError, for_code  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaConnectionError, KafkaError, StaleMetadata, for_code  # type: ignore[import-untyped]
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]
 
 from streamproc.eventtime.clock import Clock
 
+from .connection import FetchConnection, Memory
 from .settings import KafkaSettings
 
 __all__ = ["Cluster", "Coordinator", "Topic"]
@@ -30,6 +31,8 @@ __all__ = ["Cluster", "Coordinator", "Topic"]
 _PATIENCE_MS = 60_000
 """How long a first contact may take; once there was one, who calls decides."""
 _PAUSE_MS = 250
+_ROOMS = 4
+"""For how many fetched answers memory is kept."""
 
 
 class Coordinator(Enum):
@@ -73,6 +76,8 @@ class Cluster:
         self._blocked = blocked
         self._topics: set[str] = set()
         self._coordinators: dict[tuple[Coordinator, str], int] = {}
+        self._fetching: dict[int, FetchConnection] = {}
+        self._memory = Memory(_ROOMS)
         self._client: Any = None
 
     @property
@@ -119,6 +124,8 @@ class Cluster:
 
     async def close(self) -> None:
         """Close all connections; may be called without ``start``."""
+        for connection in self._fetching.values():
+            connection.close()
         if self._client is not None:
             await self._client.close()
 
@@ -171,6 +178,24 @@ class Cluster:
             KafkaError: It can't be reached, or doesn't answer in time.
         """
         return await self._client.send(node, request)
+
+    async def fetch(self, node: int, request: Any) -> Any:
+        """Send a request for records to a broker, on a connection of its own, and return its answer.
+
+        Raises:
+            KafkaError: It can't be reached.
+            OSError: So too.
+            TimeoutError: It doesn't answer in time.
+        """
+        connection = self._fetching.get(node)
+        if connection is None or not connection.is_open:
+            broker = self._client.cluster.broker_metadata(node)
+            if broker is None:
+                raise StaleMetadata(f"broker {node} is not known")
+            options = {name: value for name, value in self._options.items() if name != "bootstrap_servers"}
+            connection = await FetchConnection.open(broker.host, broker.port, options, self._memory)
+            self._fetching[node] = connection
+        return await connection.ask(request, self.request_timeout_ms)
 
     async def send_to_any(self, request: Any) -> Any:
         """Send a request to some broker and return its answer.

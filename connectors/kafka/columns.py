@@ -20,8 +20,9 @@ from typing import Any
 from streamproc.batch import Segment
 from streamproc.errors import SourceError
 
+from .compression import DecompressionLimitError, Scratch
 from .offsets import Partition
-from .record_batch import DecompressionLimitError, RawBatch
+from .record_batch import RawBatch
 
 __all__ = ["Columns", "PartitionLog", "readable"]
 
@@ -36,7 +37,7 @@ class Columns:
         first: The offset of the first one.
         offsets: All their offsets, where there are gaps between them.
         next_offset: Where to go on behind them.
-        size: How many bytes they take at most.
+        size: How many bytes they take, about.
     """
 
     records: list[Any]
@@ -63,7 +64,9 @@ class Columns:
         else:
             next_offset = self.first + end if self.offsets is None else self.offsets[end]
         first = self.first + start if offsets is None else (offsets[0] if offsets else next_offset)
-        return Columns(self.records[start:end], self.values[start:end], first, offsets, next_offset, self.size)
+        values = self.values[start:end]
+        size = self.size * len(values) // max(1, len(self))
+        return Columns(self.records[start:end], values, first, offsets, next_offset, size)
 
     def segment(self, partition: Partition) -> Segment:
         """Return where the records come from."""
@@ -71,7 +74,7 @@ class Columns:
 
 
 def readable(
-    data: bytes, aborted: Sequence[tuple[int, int]], position: int, *, committed: bool
+    data: bytes | memoryview, aborted: Sequence[tuple[int, int]], position: int, *, committed: bool
 ) -> tuple[list[RawBatch], int]:
     """Return the batches that may be read, and the position behind all, also those that may not.
 
@@ -109,10 +112,18 @@ class PartitionLog:
         committed: Whether aborted transactions are left out.
         whole: Whether more than values is asked for.
         max_batch_bytes: How large a batch may be, decompressed.
+        scratch: Where to decompress; logs may share it.
     """
 
     def __init__(
-        self, partition: Partition, position: int, *, committed: bool, whole: bool, max_batch_bytes: int
+        self,
+        partition: Partition,
+        position: int,
+        *,
+        committed: bool,
+        whole: bool,
+        max_batch_bytes: int,
+        scratch: Scratch,
     ) -> None:
         self.partition = partition
         self.position = position
@@ -124,6 +135,7 @@ class PartitionLog:
         self._committed = committed
         self._whole = whole
         self._max_batch_bytes = max_batch_bytes
+        self._scratch = scratch
         self._batches: list[RawBatch] = []
         self._opened: Columns | None = None
 
@@ -132,7 +144,7 @@ class PartitionLog:
         """Whether there is something to take."""
         return self._opened is not None or bool(self._batches)
 
-    def add(self, data: bytes, aborted: Sequence[tuple[int, int]]) -> None:
+    def add(self, data: bytes | memoryview, aborted: Sequence[tuple[int, int]]) -> None:
         """Take what was fetched from ``fetch_from`` on."""
         batches, self.fetch_from = readable(data, aborted, self.fetch_from, committed=self._committed)
         batches.reverse()
@@ -204,7 +216,7 @@ class PartitionLog:
                 f"stays so after a restart, the broker's log is damaged; `streamproc offsets reset` can go on behind it"
             )
         try:
-            records, size = batch.records(self._max_batch_bytes)
+            records, size = batch.records(self._max_batch_bytes, self._scratch)
             first, behind = batch.base_offset, batch.next_offset
             if not self._whole and batch.count == behind - first:
                 return Columns([], [record.value for record in records], first, None, behind, size)

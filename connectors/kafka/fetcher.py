@@ -45,6 +45,8 @@ _WAIT_MS = 500
 """How long a broker may hold back a request when it has no data."""
 _SHORT_WAIT_MS = 20
 """The same while some partitions are left out, which could be asked for again at any moment."""
+_ANSWER_BYTES = 4 << 20
+"""How large an answer may be: large enough to be worth a request, small enough for a processor's cache."""
 _PAUSE_MS = 100
 _GONE_MS = 30_000
 """How long a topic may be unknown to its cluster before it counts as deleted."""
@@ -183,7 +185,7 @@ class Fetcher:
     async def _fetch(self, node: int, logs: Sequence[PartitionLog]) -> None:
         """Ask a broker once."""
         try:
-            answer = await self._cluster.send(node, self._request(logs))
+            answer = await self._cluster.fetch(node, self._request(logs))
         except (TimeoutError, KafkaError, OSError) as error:
             self._pause(logs, f"broker {node} doesn't answer: {error!r}")
         else:
@@ -206,12 +208,12 @@ class Fetcher:
             self._arrived.set()
 
     def _request(self, logs: Sequence[PartitionLog]) -> FetchRequest:
-        share = max(1 << 20, self._buffer_bytes // len(self.logs))
+        share = min(_ANSWER_BYTES, max(1 << 20, self._buffer_bytes // len(self.logs)))
         topics: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
         for log in logs:
             topics[log.partition.topic].append((log.partition.number, log.fetch_from, share))
         wait = _SHORT_WAIT_MS if self._left_out else _WAIT_MS
-        return FetchRequest(wait, 1, self._buffer_bytes, int(self._committed), list(topics.items()))
+        return FetchRequest(wait, 1, min(_ANSWER_BYTES, self._buffer_bytes), int(self._committed), list(topics.items()))
 
     async def _error(self, log: PartitionLog, kind: type[KafkaError]) -> bool:
         """Act on what a broker says of a partition, and return whether fetching goes on undisturbed.

@@ -25,8 +25,9 @@ from streamproc.batch import Batch
 from streamproc.codecs import Codec
 from streamproc.errors import EncodeError
 
+from .compression import Compression
 from .partitioner import Partitioner
-from .record_batch import Compression, compress
+from .record_batch import compress
 
 __all__ = ["Encoding", "Outgoing", "decode_payload", "encode_payload"]
 

@@ -26,6 +26,7 @@ from streamproc.io.source import Limits, Position, SourceBatch, SourceContext, S
 
 from .cluster import Cluster
 from .columns import Columns, PartitionLog
+from .compression import Scratch
 from .fetcher import Fetcher
 from .offsets import EARLIEST, LATEST, Partition, commit_offsets, list_offsets
 from .record import KafkaRecord
@@ -83,6 +84,7 @@ class KafkaReader(SourceReader):
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._told: dict[Partition, int] = {}
+        self._scratch = Scratch()
         self._turn = 0
         self._ends: dict[Partition, int] | None = None
         self._published: dict[Partition, int] = {}
@@ -135,7 +137,7 @@ class KafkaReader(SourceReader):
                 values += self._rows(partition, taken)
                 if times is not None:
                     times += [record.timestamp for record in taken.records]
-                size += sum(len(value or b"") for value in taken.values)
+                size += taken.size
                 segments.append(taken.segment(partition))
             if partition_log.position != self._told.get(partition):
                 moved[str(partition)] = self._told[partition] = partition_log.position
@@ -258,6 +260,7 @@ class KafkaReader(SourceReader):
                     committed=options.committed,
                     whole=options.whole or self._context.timed,
                     max_batch_bytes=options.max_batch_bytes,
+                    scratch=self._scratch,
                 )
                 for partition, offset in positions.items()
                 if partition not in self._fetcher.logs

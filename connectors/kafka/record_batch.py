@@ -30,20 +30,19 @@ memory that is limited, as a few kilobytes can stand for gigabytes.
 from __future__ import annotations
 
 import struct
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Any
 
-import cramjam
 from aiokafka.record.default_records import DefaultRecordBatch  # type: ignore[import-untyped]
 from aiokafka.record.legacy_records import LegacyRecordBatch  # type: ignore[import-untyped]
-from aiokafka.record.util import calc_crc32c  # type: ignore[import-untyped]
+from google_crc32c import value as crc32c
 
 from streamproc.errors import DecodeError
 
-__all__ = ["HEADER_SIZE", "Compression", "DecompressionLimitError", "RawBatch", "compress", "seal"]
+from .compression import COMPRESS, Compression, Scratch, decompress
+
+__all__ = ["HEADER_SIZE", "RawBatch", "compress", "seal"]
 
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 HEADER_SIZE = _HEADER.size
@@ -51,20 +50,6 @@ _PRODUCER = struct.Struct(">qhi")
 _LENGTH_AT, _MAGIC_AT, _CRC_AT, _ATTRIBUTES_AT, _TIMES_AT, _PRODUCER_AT = 8, 16, 17, 21, 27, 43
 _BEFORE_LENGTH = 12
 _CODEC, _TRANSACTIONAL, _CONTROL = 0x07, 0x10, 0x20
-
-
-class Compression(IntEnum):
-    """The codecs, by their numbers in a batch's attributes."""
-
-    NONE = 0
-    GZIP = 1
-    SNAPPY = 2
-    LZ4 = 3
-    ZSTD = 4
-
-
-class DecompressionLimitError(DecodeError):
-    """A batch would need more memory than is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +75,7 @@ class RawBatch:
     magic: int
 
     @classmethod
-    def all_in(cls, data: bytes) -> Iterator[RawBatch]:
+    def all_in(cls, data: bytes | memoryview) -> Iterator[RawBatch]:
         """Yield the complete batches in what a broker gave; what is cut off at its end is left out."""
         view = memoryview(data)
         at = 0
@@ -137,15 +122,16 @@ class RawBatch:
         if self.magic < 2:
             return bool(LegacyRecordBatch(self.data.tobytes(), self.magic).validate_crc())
         expected: int = struct.unpack_from(">I", self.data, _CRC_AT)[0]
-        return bool(calc_crc32c(self.data[_ATTRIBUTES_AT:]) == expected)
+        return bool(crc32c(bytes(self.data[_ATTRIBUTES_AT:])) == expected)
 
-    def records(self, max_bytes: int) -> tuple[Iterator[Any], int]:
+    def records(self, max_bytes: int, scratch: Scratch) -> tuple[Iterator[Any], int]:
         """Return an iterator over the records, and how many bytes they take at most.
 
         Records are objects with ``offset, timestamp, key, value, headers``.
 
         Args:
             max_bytes: How large the records may be together, decompressed.
+            scratch: Where to decompress them; what it held before is lost.
 
         Raises:
             DecompressionLimitError: They are larger, or damaged.
@@ -153,98 +139,28 @@ class RawBatch:
         if self.magic < 2:
             return iter(LegacyRecordBatch(self.data.tobytes(), self.magic)), max_bytes
         codec = self.attributes & _CODEC
-        plain = self.data if codec == Compression.NONE else self._decompressed(codec, max_bytes)
+        plain = self.data if codec == Compression.NONE else self._decompressed(codec, max_bytes, scratch)
         return iter(DefaultRecordBatch(plain)), len(plain)
 
-    def _decompressed(self, codec: int, max_bytes: int) -> memoryview:
+    def _decompressed(self, codec: int, max_bytes: int, scratch: Scratch) -> memoryview:
         """Return the batch as if it had never been compressed, but for its checksum."""
         try:
-            decompress = _DECOMPRESS[Compression(codec)]
-        except ValueError:
-            raise DecodeError(
-                f"the batch at offset {self.base_offset} is compressed by an unknown codec {codec}"
-            ) from None
-        packed = self.data[HEADER_SIZE:].tobytes()
-        size = min(max_bytes, 8 * len(packed) + 4096)
-        while True:
-            room = bytearray(HEADER_SIZE + size)
-            try:
-                used = decompress(packed, memoryview(room)[HEADER_SIZE:])
-                break
-            except (cramjam.DecompressionError, ValueError, zlib.error) as error:
-                if size >= max_bytes:
-                    raise DecompressionLimitError(
-                        f"the batch at offset {self.base_offset} ({len(self.data)} bytes, {Compression(codec).name}) "
-                        f"can't be decompressed to at most {max_bytes} bytes: {error}"
-                    ) from error
-                size = min(max_bytes, 4 * size)
+            room, used = decompress(self.data[HEADER_SIZE:].tobytes(), codec, max_bytes, scratch, before=HEADER_SIZE)
+        except DecodeError as error:
+            raise type(error)(f"the batch at offset {self.base_offset} ({len(self.data)} bytes): {error}") from error
         room[:HEADER_SIZE] = self.data[:HEADER_SIZE]
         struct.pack_into(">h", room, _ATTRIBUTES_AT, self.attributes & ~_CODEC)
-        return memoryview(room)[: HEADER_SIZE + used]
-
-
-def _gunzip(data: bytes, into: memoryview) -> int:
-    unpacker = zlib.decompressobj(wbits=31)
-    plain = unpacker.decompress(data, len(into) + 1)
-    if len(plain) > len(into) or not unpacker.eof:
-        raise ValueError("it is larger, or cut off")
-    into[: len(plain)] = plain
-    return len(plain)
-
-
-_XERIAL = b"\x82SNAPPY\x00"
-
-
-def _unsnap(data: bytes, into: memoryview) -> int:
-    """Decompress snappy: raw, or in the blocks of xerial's Java library, with a header and lengths of their own."""
-    if data[: len(_XERIAL)] != _XERIAL:
-        return _unsnap_block(data, into)
-    at, used = 16, 0
-    while at < len(data):
-        length: int = struct.unpack_from(">i", data, at)[0]
-        used += _unsnap_block(data[at + 4 : at + 4 + length], into[used:])
-        at += 4 + length
-    return used
-
-
-def _unsnap_block(data: bytes, into: memoryview) -> int:
-    if cramjam.snappy.decompress_raw_len(data) > len(into):
-        raise ValueError("it is larger")
-    return cramjam.snappy.decompress_raw_into(data, into)
-
-
-_DECOMPRESS: dict[Compression, Callable[[bytes, memoryview], int]] = {
-    Compression.GZIP: _gunzip,
-    Compression.SNAPPY: _unsnap,
-    Compression.LZ4: cramjam.lz4.decompress_into,
-    Compression.ZSTD: cramjam.zstd.decompress_into,
-}
+        return room[: HEADER_SIZE + used]
 
 
 def compress(batch: bytes | bytearray, codec: Compression) -> bytes:
     """Return a batch of records that aren't compressed with its records compressed; its checksum is to be set yet."""
-    packed = _COMPRESS[codec](bytes(memoryview(batch)[HEADER_SIZE:]))
+    packed = COMPRESS[codec](bytes(memoryview(batch)[HEADER_SIZE:]))
     header = bytearray(batch[:HEADER_SIZE])
     struct.pack_into(">i", header, _LENGTH_AT, HEADER_SIZE - _BEFORE_LENGTH + len(packed))
     attributes: int = struct.unpack_from(">h", header, _ATTRIBUTES_AT)[0]
     struct.pack_into(">h", header, _ATTRIBUTES_AT, attributes & ~_CODEC | codec)
     return bytes(header) + packed
-
-
-def _lz4(data: bytes) -> bytes:
-    # Brokers don't read blocks that refer to one another.
-    compressor = cramjam.lz4.Compressor(level=1, content_checksum=False, block_linked=False)
-    compressor.compress(data)
-    return bytes(compressor.finish())
-
-
-_COMPRESS: dict[Compression, Callable[[bytes], bytes]] = {
-    Compression.NONE: bytes,
-    Compression.GZIP: lambda data: zlib.compress(data, 6, wbits=31),
-    Compression.SNAPPY: lambda data: bytes(cramjam.snappy.compress_raw(data)),
-    Compression.LZ4: _lz4,
-    Compression.ZSTD: lambda data: bytes(cramjam.zstd.compress(data, level=3)),
-}
 
 
 def seal(batch: bytes, producer_id: int, epoch: int, sequence: int, *, shift: int = 0) -> bytearray:
@@ -262,5 +178,5 @@ def seal(batch: bytes, producer_id: int, epoch: int, sequence: int, *, shift: in
     if shift:
         first, last = struct.unpack_from(">qq", sealed, _TIMES_AT)
         struct.pack_into(">qq", sealed, _TIMES_AT, first + shift, last + shift)
-    struct.pack_into(">I", sealed, _CRC_AT, calc_crc32c(memoryview(sealed)[_ATTRIBUTES_AT:]))
+    struct.pack_into(">I", sealed, _CRC_AT, crc32c(bytes(memoryview(sealed)[_ATTRIBUTES_AT:])))
     return sealed

@@ -12,8 +12,8 @@ from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
 from streamproc.io.sink import Delivery, Sink, SinkContext, SinkWriter
 
+from .compression import Compression
 from .outgoing import Encoding
-from .record_batch import Compression
 from .settings import KafkaSettings
 from .source import KafkaSource
 from .writer import KafkaWriter, WriteOptions

@@ -127,6 +127,8 @@ class Kafka:
             written = [await future for future in sent]
             if transactional_id:
                 await (producer.abort_transaction() if abort else producer.commit_transaction())
+        if transactional_id:
+            await self._settle(topic)
         return [
             # Not the timestamp: aiokafka 0.14 tells that of the batch's first record for all of them.
             replace(message, partition=at.partition, offset=at.offset)
@@ -138,14 +140,11 @@ class Kafka:
 
         Args:
             topic: Where from.
-            committed: Whether to leave out what aborted and open transactions wrote, and what follows open ones.
+            committed: Whether to leave out what aborted transactions wrote. Waits for the end of open ones.
         """
-        async with AIOKafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            isolation_level="read_committed" if committed else "read_uncommitted",
-            auto_offset_reset="earliest",
-            enable_auto_commit=False,
-        ) as consumer:
+        if committed:
+            await self._settle(topic)
+        async with self._consumer(committed=committed) as consumer:
             partitions = [TopicPartition(topic, number) for number in await self.partitions(topic)]
             consumer.assign(partitions)
             ends: dict[TopicPartition, int] = await consumer.end_offsets(partitions)
@@ -167,8 +166,29 @@ class Kafka:
         """Return the offsets that a consumer group has committed for a topic, by partition."""
         async with self._admin() as admin:
             await _until(lambda: _has_coordinator(admin, group))
+            await self._settle("__consumer_offsets")
             offsets = await admin.list_consumer_group_offsets(group)
         return {at.partition: to.offset for at, to in sorted(offsets.items()) if at.topic == topic}
+
+    async def _settle(self, topic: str) -> None:
+        """Wait until what transactions wrote to a topic is decided: brokers answer before they have marked its end."""
+        partitions = [TopicPartition(topic, number) for number in await self.partitions(topic)]
+        async with self._consumer(committed=True) as committed, self._consumer(committed=False) as all_there_is:
+            written: dict[TopicPartition, int] = await all_there_is.end_offsets(partitions)
+
+            async def is_decided() -> bool:
+                decided: dict[TopicPartition, int] = await committed.end_offsets(partitions)
+                return all(decided[partition] >= end for partition, end in written.items())
+
+            await _until(is_decided)
+
+    def _consumer(self, *, committed: bool) -> AIOKafkaConsumer:
+        return AIOKafkaConsumer(
+            bootstrap_servers=self.bootstrap,
+            isolation_level="read_committed" if committed else "read_uncommitted",
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+        )
 
     @asynccontextmanager
     async def _admin(self) -> AsyncGenerator[AIOKafkaAdminClient]:
