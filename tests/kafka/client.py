@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
 from aiokafka.errors import GroupCoordinatorNotAvailableError  # type: ignore[import-untyped]
 
 from streamproc.eventtime.clock import SystemClock
@@ -79,6 +80,13 @@ class Kafka:
                 assert error["error_code"] == 0, error
             await _until(lambda: _has_leaders(admin, topic, partitions))
         return topic
+
+    async def configure(self, topic: str, config: Mapping[str, str]) -> None:
+        """Change a topic's configuration."""
+        async with self._admin() as admin:
+            for answer in await admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(config))]):
+                for error in answer.to_object()["resources"]:
+                    assert error["error_code"] == 0, error
 
     async def produce(
         self,
