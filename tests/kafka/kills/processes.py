@@ -28,6 +28,15 @@ class Process:
         assert self._process.pid is not None
         self.pid = self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
+
+    def terminate(self) -> None:
+        """Ask it to stop, by SIGTERM."""
+        self._process.terminate()
+
     async def end(self) -> int:
         """Wait for its end, and return what that was: 0, 1 after an error, or less the signal that killed it."""
         try:
