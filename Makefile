@@ -14,7 +14,7 @@ python := $(VENV)/bin/python
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest check format bench chaos clean
+.PHONY: help demo test test-newest check format bench chaos chaos-weblog chaos-brokers clean
 .DELETE_ON_ERROR:
 # Two targets may need to install into the same environment.
 .NOTPARALLEL:
@@ -52,7 +52,13 @@ format: $(VENV)/.installed-dev ## Format the code and mend what ruff can mend
 bench: $(VENV)/.installed-test ## Measure throughput and latency
 	$(python) -m benchmarks $(BENCH_ARGS)
 
-chaos: $(VENV)/.installed-test ## Kill the web-log job 100 times and compare its results
+chaos: $(VENV)/.installed-test ## Kill a job from Kafka to Kafka 2,000 times while its results are read
+	$(python) -m tests.kafka.chaos $(CHAOS_ARGS)
+
+chaos-brokers: $(VENV)/.installed-test ## Kill, stop and freeze brokers under a job's load
+	$(python) -m tests.kafka.faults $(CHAOS_ARGS)
+
+chaos-weblog: $(VENV)/.installed-test ## Kill the web-log job 100 times and compare its results
 	$(python) -m tests.chaos $(CHAOS_ARGS)
 
 clean: ## Remove the environments, caches and built files

@@ -136,7 +136,7 @@ class Kafka:
             if transactional_id:
                 await (producer.abort_transaction() if abort else producer.commit_transaction())
         if transactional_id:
-            await self._settle(topic)
+            await self.settle(topic)
         return [
             # Not the timestamp: aiokafka 0.14 tells that of the batch's first record for all of them.
             replace(message, partition=at.partition, offset=at.offset)
@@ -151,7 +151,7 @@ class Kafka:
             committed: Whether to leave out what aborted transactions wrote. Waits for the end of open ones.
         """
         if committed:
-            await self._settle(topic)
+            await self.settle(topic)
         async with self._consumer(committed=committed) as consumer:
             partitions = [TopicPartition(topic, number) for number in await self.partitions(topic)]
             consumer.assign(partitions)
@@ -174,11 +174,11 @@ class Kafka:
         """Return the offsets that a consumer group has committed for a topic, by partition."""
         async with self._admin() as admin:
             await _until(lambda: _has_coordinator(admin, group))
-            await self._settle("__consumer_offsets")
+            await self.settle("__consumer_offsets")
             offsets = await admin.list_consumer_group_offsets(group)
         return {at.partition: to.offset for at, to in sorted(offsets.items()) if at.topic == topic}
 
-    async def _settle(self, topic: str) -> None:
+    async def settle(self, topic: str) -> None:
         """Wait until what transactions wrote to a topic is decided: brokers answer before they have marked its end."""
         partitions = [TopicPartition(topic, number) for number in await self.partitions(topic)]
         async with self._consumer(committed=True) as committed, self._consumer(committed=False) as all_there_is:
