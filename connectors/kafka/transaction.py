@@ -1,4 +1,4 @@
-"""The transactions of one producer: Kafka's protocol (KIP-98), one request after the other.
+"""The transactions of one producer: Kafka's protocol (KIP-98), step by step.
 
     InitProducerId          a new epoch: fences whoever had the transactional id, and waits until what he had begun is
                             aborted, or what he had ended is complete
@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain, repeat
 from typing import Any
 
 from aiokafka import errors as kafka_errors  # type: ignore[import-untyped]
@@ -43,7 +44,7 @@ from .offsets import Committed, Partition
 from .outgoing import Outgoing
 from .record_batch import RawBatch, seal
 
-__all__ = ["EpochFencedError", "Producer", "StartAgainError"]
+__all__ = ["EpochFencedError", "Producer", "StartAgainError", "worst"]
 
 _PAUSES_MS = (1, 2, 5, 10, 20, 50)
 """How long to wait while the coordinator completes the transaction before; then always the last."""
@@ -127,7 +128,7 @@ class Producer:
                 for node, its in by_node.items():
                     tasks.create_task(self._produce(node, its, time))
         except BaseExceptionGroup as group:
-            raise _worst(group) from group
+            raise worst(group) from group
 
     async def _produce(self, node: int, batches: Sequence[tuple[Partition, Outgoing]], time: int) -> None:
         """Write batches to one broker: each request has one batch of a partition at most."""
@@ -179,22 +180,21 @@ class Producer:
         request = EndTxnRequest(self._id, self._producer, self._epoch, True)
         await self._coordinate(request, lambda answer: [answer.error_code], "EndTxn")
 
-    async def _coordinate(self, request: Any, codes: Any, what: str) -> Any:
+    async def _coordinate(self, request: Any, codes: Callable[[Any], Iterable[int]], what: str) -> Any:
         """Ask the transaction's coordinator, again while it is busy with the transaction before."""
-        assert self._id is not None
-        waited = 0
-        for attempt in range(1_000_000):
+        transactional_id = self._id
+        assert transactional_id is not None
+        give_up = self._clock.monotonic() + self._timeout_ms / 1000
+        for pause in chain(_PAUSES_MS, repeat(_PAUSES_MS[-1])):
             answer = await self._try(
-                lambda: self._cluster.ask_coordinator(Coordinator.TRANSACTION, self._id or "", request)
+                lambda: self._cluster.ask_coordinator(Coordinator.TRANSACTION, transactional_id, request)
             )
             found = set(codes(answer))
-            if not found & {_CONCURRENT, _LOADING} or waited > self._timeout_ms:
-                self._check(found, what)
-                return answer
-            pause = _PAUSES_MS[min(attempt, len(_PAUSES_MS) - 1)]
-            waited += pause
+            if not found & {_CONCURRENT, _LOADING} or self._clock.monotonic() > give_up:
+                break
             await self._clock.sleep_until(self._clock.now() + pause)
-        raise AssertionError("unreachable")
+        self._check(found, what)
+        return answer
 
     async def _try(self, ask: Any) -> Any:
         try:
@@ -223,7 +223,7 @@ def _codes_by_partition(answer: Any) -> list[int]:
     return [code for _, partitions in answer.errors for _, code in partitions]
 
 
-def _worst(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def worst(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error that decides what is done: a final one, then fencing, then any other."""
     errors: list[BaseException] = []
     rest: list[BaseException] = [group]

@@ -14,6 +14,7 @@ publishes: a transaction of another fails, as its epoch is older, before or at i
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,7 +33,7 @@ from .offsets import Committed, Partition
 from .outgoing import Encoding, Outgoing, decode_payload
 from .partitioner import Partitioner
 from .settings import KafkaSettings
-from .transaction import EpochFencedError, Producer, StartAgainError
+from .transaction import EpochFencedError, Producer, StartAgainError, worst
 
 __all__ = ["KafkaWriter", "WriteOptions"]
 
@@ -155,8 +156,7 @@ class KafkaWriter(SinkWriter):
 
     async def _write_mark(self, mark: Mark) -> None:
         """Write the mark alone."""
-        await self._producer.add_offsets(self._place.group)
-        await self._producer.commit_offsets(self._place.group, self._place.written(mark))
+        await self._write_offsets(self._place.group, self._place.written(mark))
         await self._producer.commit()
 
     async def _transact(self, batches: list[Outgoing], entry: OutboxEntry) -> None:
@@ -179,16 +179,28 @@ class KafkaWriter(SinkWriter):
         offsets = {self._place.group: self._place.written(Mark(self._me, entry.batch_id)), **self._offsets(entry)}
         await self._producer.add_partitions({Partition(batch.topic, batch.partition) for batch in batches})
         step("transaction_begun")
-        await self._producer.produce(batches, entry.time)
-        step("records_written")
-        for group, committed in offsets.items():
-            await self._producer.add_offsets(group)
-            step("offsets_added")
-            await self._producer.commit_offsets(group, committed)
-            step("offsets_written")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._write_records(batches, entry))
+                for group, committed in offsets.items():
+                    tasks.create_task(self._write_offsets(group, committed))
+        except BaseExceptionGroup as errors:
+            raise worst(errors) from errors
         await self._producer.commit()
         self._ready = True
         step("transaction_ended")
+
+    async def _write_records(self, batches: list[Outgoing], entry: OutboxEntry) -> None:
+        """Write a batch's records as a part of a transaction."""
+        await self._producer.produce(batches, entry.time)
+        self._context.step("records_written")
+
+    async def _write_offsets(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
+        """Write a group's offsets as a part of a transaction."""
+        await self._producer.add_offsets(group)
+        self._context.step("offsets_added")
+        await self._producer.commit_offsets(group, offsets)
+        self._context.step("offsets_written")
 
     async def _write_plainly(self, batches: list[Outgoing], entry: OutboxEntry) -> None:
         """Publish a batch without a transaction: what a failed attempt has written stays."""

@@ -140,7 +140,7 @@ class Reader:
         ) as consumer:
             consumer.assign([TopicPartition(self.topic, number) for number in range(_PARTITIONS)])
             async for record in consumer:
-                self.check(record.key, record.value)
+                self.check(record.key or b"", record.value or b"")
 
     def check(self, key: bytes, value: bytes) -> None:
         """Compare a record with what must come for its key."""
