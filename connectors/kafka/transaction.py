@@ -6,6 +6,10 @@
     AddOffsetsToTxn    ──> TxnOffsetCommit       offsets and their metadata, to the group's coordinator
     EndTxn                  commit: from here on all of it will be visible; or nothing, if it never comes
 
+A broker that is sent records or offsets asks the transaction's coordinator whether their partitions are in it
+(KIP-890), and can ask one such question about a transaction at a time. So records and offsets are sent one after the
+other: sent at the same time, they were refused in every fifth transaction.
+
 Each step either succeeds or raises one of three errors; there is no half-known state to go on from:
 
 * `StartAgainError`: the outcome of the step is not known, or is a refusal that passes. The caller begins again with
@@ -22,7 +26,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -44,7 +48,7 @@ from .offsets import Committed, Partition
 from .outgoing import Outgoing
 from .record_batch import RawBatch, seal
 
-__all__ = ["EpochFencedError", "Producer", "StartAgainError", "worst"]
+__all__ = ["EpochFencedError", "Producer", "StartAgainError"]
 
 _PAUSES_MS = (1, 2, 5, 10, 20, 50)
 """How long to wait while the coordinator completes the transaction before; then always the last."""
@@ -123,12 +127,7 @@ class Producer:
             if node is None:
                 raise StartAgainError(f"{batch.topic}/{batch.partition} has no leader")
             by_node[node].append((Partition(batch.topic, batch.partition), batch))
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for node, its in by_node.items():
-                    tasks.create_task(self._produce(node, its, time))
-        except BaseExceptionGroup as group:
-            raise worst(group) from group
+        await _together(*(self._produce(node, its, time) for node, its in by_node.items()))
 
     async def _produce(self, node: int, batches: Sequence[tuple[Partition, Outgoing]], time: int) -> None:
         """Write batches to one broker: each request has one batch of a partition at most."""
@@ -140,10 +139,12 @@ class Producer:
             if place == len(requests):
                 requests.append({})
             requests[place][partition] = self._sealed(partition, batch, time)
-        for at in range(0, len(requests), _IN_FLIGHT):
-            async with asyncio.TaskGroup() as tasks:
-                for request in requests[at : at + _IN_FLIGHT]:
-                    tasks.create_task(self._send(node, request))
+        # With the first one the broker asks the transaction's coordinator about these partitions (KIP-890). Of two that
+        # it would have to ask about at the same time, it refuses one.
+        first, rest = requests[0], requests[1:]
+        await self._send(node, first)
+        for at in range(0, len(rest), _IN_FLIGHT):
+            await _together(*(self._send(node, request) for request in rest[at : at + _IN_FLIGHT]))
 
     def _sealed(self, partition: Partition, batch: Outgoing, time: int) -> bytearray:
         sequence = self._sequences[partition]
@@ -219,11 +220,25 @@ class Producer:
             raise StartAgainError(f"{what}: {kafka_errors.for_code(wrong[0]).__name__}")
 
 
+async def _together(*steps: Coroutine[Any, Any, None]) -> None:
+    """Run steps of a transaction at the same time, until all are done or one has failed.
+
+    Raises:
+        StreamprocError: What decides of the failures: one that is final, then fencing, then any other.
+    """
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for step in steps:
+                tasks.create_task(step)
+    except BaseExceptionGroup as group:
+        raise _worst(group) from group
+
+
 def _codes_by_partition(answer: Any) -> list[int]:
     return [code for _, partitions in answer.errors for _, code in partitions]
 
 
-def worst(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def _worst(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the error that decides what is done: a final one, then fencing, then any other."""
     errors: list[BaseException] = []
     rest: list[BaseException] = [group]

@@ -14,7 +14,6 @@ publishes: a transaction of another fails, as its epoch is older, before or at i
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,7 +32,7 @@ from .offsets import Committed, Partition
 from .outgoing import Encoding, Outgoing, decode_payload
 from .partitioner import Partitioner
 from .settings import KafkaSettings
-from .transaction import EpochFencedError, Producer, StartAgainError, worst
+from .transaction import EpochFencedError, Producer, StartAgainError
 
 __all__ = ["KafkaWriter", "WriteOptions"]
 
@@ -179,21 +178,13 @@ class KafkaWriter(SinkWriter):
         offsets = {self._place.group: self._place.written(Mark(self._me, entry.batch_id)), **self._offsets(entry)}
         await self._producer.add_partitions({Partition(batch.topic, batch.partition) for batch in batches})
         step("transaction_begun")
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._write_records(batches, entry))
-                for group, committed in offsets.items():
-                    tasks.create_task(self._write_offsets(group, committed))
-        except BaseExceptionGroup as errors:
-            raise worst(errors) from errors
+        await self._producer.produce(batches, entry.time)
+        step("records_written")
+        for group, committed in offsets.items():
+            await self._write_offsets(group, committed)
         await self._producer.commit()
         self._ready = True
         step("transaction_ended")
-
-    async def _write_records(self, batches: list[Outgoing], entry: OutboxEntry) -> None:
-        """Write a batch's records as a part of a transaction."""
-        await self._producer.produce(batches, entry.time)
-        self._context.step("records_written")
 
     async def _write_offsets(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
         """Write a group's offsets as a part of a transaction."""
