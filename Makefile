@@ -14,7 +14,7 @@ python := $(VENV)/bin/python
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest check format bench chaos chaos-weblog chaos-brokers clean
+.PHONY: help demo test test-newest check format bench chaos chaos-weblog chaos-brokers up down clean
 .DELETE_ON_ERROR:
 # Two targets may need to install into the same environment.
 .NOTPARALLEL:
@@ -60,6 +60,17 @@ chaos-brokers: $(VENV)/.installed-test ## Kill, stop and freeze brokers under a 
 
 chaos-weblog: $(VENV)/.installed-test ## Kill the web-log job 100 times and compare its results
 	$(python) -m tests.chaos $(CHAOS_ARGS)
+
+need-compose = docker compose version > /dev/null 2>&1 \
+	|| { echo 'Docker with Compose 2.6.1 or newer is missing: https://docs.docker.com/compose/install/' >&2; exit 1; }
+
+up: ## Start a Kafka and the job of examples/ad_counts in containers, and wait until they run
+	@$(need-compose)
+	docker compose up --build --detach --wait
+
+down: ## Stop them; their data stays (`docker compose down --volumes` removes it too)
+	@$(need-compose)
+	docker compose down
 
 clean: ## Remove the environments, caches and built files
 	rm -rf .venv .venv-* build dist out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -10,7 +10,7 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import backpressure, engine_tax, kafka_fetch, kafka_latency, latency, state
+from benchmarks import backpressure, engine_tax, kafka_fetch, kafka_latency, latency, sql, state
 from benchmarks.report import Report
 
 BENCHMARKS: dict[str, Callable[[], Report]] = {
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "latency": latency.measure,
     "backpressure": backpressure.measure,
     "kafka_fetch": kafka_fetch.measure,
+    "sql": sql.measure,
     "kafka_latency": kafka_latency.measure,
 }
 

@@ -40,8 +40,8 @@ class SettingsError(StreamprocError):
     """A setting is unknown, of the wrong type, or out of range."""
 
 
-class MissingExtraError(StreamprocError):
-    """A feature needs a package that is not installed.
+class MissingExtraError(StreamprocError, ImportError):
+    """A feature needs a package that is not installed. An `ImportError` too: it can come from an import.
 
     Args:
         feature: What was asked for, for example ``"zstd decompression"``.

@@ -23,6 +23,7 @@ from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]
 
 from streamproc.eventtime.clock import Clock
 
+from .admission import check_admission
 from .connection import FetchConnection, Memory
 from .settings import KafkaSettings
 
@@ -94,13 +95,15 @@ class Cluster:
         """Connect.
 
         Raises:
-            KafkaError: No broker has answered in a minute, or none lets this client in.
+            KafkaError: No broker has answered in a minute.
+            SettingsError: One does not let this client in.
         """
         give_up = self._clock.now() + _PATIENCE_MS
         while True:
             try:
                 await self._connect()
             except KafkaConnectionError as error:
+                await check_admission(self._options)
                 if self._clock.now() >= give_up:
                     raise
                 self._blocked(f"no broker of {self.address} answers: {error}")
@@ -113,6 +116,8 @@ class Cluster:
         client = AIOKafkaClient(**self._options, metadata_max_age_ms=60_000)
         try:
             await client.bootstrap()
+            if not client.cluster.brokers():
+                raise KafkaConnectionError("a broker has answered, but names none that can be asked for topics")
         except BaseException:
             await client.close()
             raise

@@ -213,7 +213,7 @@ class PartitionLog:
         if not batch.intact():
             raise SourceError(
                 f"{self.partition}: the batch at offset {batch.base_offset} is damaged: its checksum is wrong. If that "
-                f"stays so after a restart, the broker's log is damaged; `streamproc offsets reset` can go on behind it"
+                f"stays so after a restart, the broker's log is damaged: go on behind it by {self._reset_behind(batch)}"
             )
         try:
             records, size = batch.records(self._max_batch_bytes, self._scratch)
@@ -224,7 +224,7 @@ class PartitionLog:
         except DecompressionLimitError as error:
             raise SourceError(
                 f"{self.partition}: {error}. KafkaSource(max_batch_bytes=…) is the limit: set a higher one, or go on "
-                f"behind it by `streamproc offsets reset`"
+                f"behind it by {self._reset_behind(batch)}"
             ) from error
         offsets = [record.offset for record in kept]
         contiguous = bool(offsets) and offsets[-1] - offsets[0] == len(offsets) - 1
@@ -236,6 +236,10 @@ class PartitionLog:
             behind,
             size,
         )
+
+    def _reset_behind(self, batch: RawBatch) -> str:
+        """Return the command that has a stopped app go on behind a batch."""
+        return f"`streamproc offsets reset MODULE:APP --to {batch.next_offset} --partition {self.partition}`"
 
 
 def _within(values: Sequence[bytes | None], count: int, max_bytes: int) -> int:

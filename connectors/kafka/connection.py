@@ -125,6 +125,8 @@ class FetchConnection:
         """Disconnect; what waits for an answer fails."""
         self._frames.fail("closed")
         self._connection.close()
+        # With TLS a close waits for the broker's, and nobody waits for that.
+        self._transport.abort()
 
 
 class _Frames(asyncio.BufferedProtocol):

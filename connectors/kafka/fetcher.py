@@ -148,6 +148,8 @@ class Fetcher:
                 continue
             node = self._cluster.leader(*partition)
             if node is None:
+                if partition.number not in self._cluster.partitions(partition.topic):
+                    self._check_gone(partition)
                 self._pause([log], f"{partition} has no leader")
             elif node not in self._asked:
                 due[node].append(log)
@@ -233,17 +235,24 @@ class Fetcher:
         if kind is CorruptRecordException:
             raise SourceError(f"the broker can't read {partition} at offset {log.fetch_from}: its log is damaged there")
         if kind is UnknownTopicOrPartitionError:
-            since = self._unknown_since.setdefault(partition, self._clock.now())
-            if self._clock.now() - since >= _GONE_MS:
-                raise SourceError(
-                    f"topic {partition.topic!r} or its partition {partition.number} is gone: it was deleted, or this "
-                    f"client may not see it any more. Take it out of the source, or start anew with another state "
-                    f"directory if it was made anew"
-                )
+            self._check_gone(partition)
         elif not kind.retriable:
             raise SourceError(f"reading {partition} at offset {log.fetch_from} failed: {kind.__name__}")
         self._pause([log], f"{partition} can't be read: {kind.__name__}")
         return False
+
+    def _check_gone(self, partition: Partition) -> None:
+        """Learn that the cluster doesn't know a partition.
+
+        Raises:
+            SourceError: For so long that it was not only made or moved a moment ago.
+        """
+        since = self._unknown_since.setdefault(partition, self._clock.now())
+        if self._clock.now() - since >= _GONE_MS:
+            raise SourceError(
+                f"topic {partition.topic!r} or its partition {partition.number} is gone: it was deleted, or this "
+                f"client may not see it. Take it out of the source; if it was made anew, start anew with other state"
+            )
 
 
 def _aborted(fields: Sequence[Any]) -> list[tuple[int, int]]:

@@ -13,10 +13,10 @@ import asyncio
 import functools
 import logging
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
@@ -24,16 +24,20 @@ from streamproc.batch import Segment
 from streamproc.errors import SourceError
 from streamproc.io.source import Limits, Position, SourceBatch, SourceContext, SourceReader
 
+from .assignment import assigned_partitions
 from .cluster import Cluster
 from .columns import Columns, PartitionLog
 from .compression import Scratch
 from .fetcher import Fetcher
 from .offsets import EARLIEST, LATEST, Partition, commit_offsets, list_offsets
+from .patience import patiently
 from .record import KafkaRecord
 from .settings import KafkaSettings
 from .start import Start, first_positions
 
 __all__ = ["KafkaReader", "ReadOptions"]
+
+T = TypeVar("T")
 
 log = logging.getLogger("streamproc.kafka")
 
@@ -210,35 +214,7 @@ class KafkaReader(SourceReader):
                 raise error
 
     async def _assigned(self) -> list[Partition]:
-        """Return the partitions of this shard.
-
-        Raises:
-            SourceError: A topic that is named is not there, or may not be read.
-            KafkaError: No broker answers.
-        """
-        options = self._options
-        described = await self._cluster.describe(None if options.pattern else options.topics)
-        topics = options.topics
-        if options.pattern is not None:
-            topics = tuple(sorted(name for name in described if options.pattern.fullmatch(name)))
-        for name in topics:
-            error = described[name].error if name in described else None
-            if error is None:
-                continue
-            if error.retriable and type(error).__name__ != "UnknownTopicOrPartitionError":
-                raise error
-            raise SourceError(
-                f"source {self._context.name!r} can't read topic {name!r} in {self._cluster.address}: "
-                f"{type(error).__name__}. Make it, mend its name, or grant this client DESCRIBE and READ on it"
-            )
-        await self._cluster.watch(topics)
-        shard, shards = self._context.shard, self._context.shards
-        return [
-            Partition(name, number)
-            for name in topics
-            for number in described[name].partitions
-            if number % shards == shard
-        ]
+        return await assigned_partitions(self._cluster, self._options.topics, self._options.pattern, self._context)
 
     async def _add(self, new: Collection[Partition], start: Start) -> None:
         """Read partitions: those with a committed position from there, new ones from the start of choice."""
@@ -299,7 +275,7 @@ class KafkaReader(SourceReader):
             raise SourceError(
                 f"{partition} is to be read on at offset {offset}, which is not there: {there}. Records were removed "
                 f"before they were read (retention), or the topic was made anew. To go on without them: "
-                f'KafkaSource(out_of_range="earliest") or "latest", or `streamproc offsets reset`'
+                f'KafkaSource(out_of_range="earliest") or "latest", or `streamproc offsets reset MODULE:APP --to …`'
             )
         goal = begin if times[policy] == EARLIEST else end
         log.warning(
@@ -331,21 +307,8 @@ class KafkaReader(SourceReader):
             return False
         return True
 
-    async def _patiently(self, ask: Any) -> Any:
-        """Ask brokers until they answer: leaders move, and a coordinator may need to be loaded."""
-        while True:
-            try:
-                answer = await ask()
-            except KafkaError as error:
-                if not error.retriable:
-                    raise
-                self._context.blocked(f"asking {self._cluster.address}: {error!r}")
-                await self._clock.sleep_until(self._clock.now() + _RETRY_MS)
-                with suppress(KafkaError, OSError):
-                    await self._cluster.refresh()
-            else:
-                self._context.blocked(None)
-                return answer
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        return await patiently(ask, self._cluster, self._context)
 
     def _partition(self, text: str) -> Partition:
         try:

@@ -10,8 +10,9 @@ from typing import Any, Literal, TypeVar, overload
 from streamproc.codecs import Bytes, Codec, Decoder, codec_of
 from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
-from streamproc.io.source import Source, SourceContext, SourceReader
+from streamproc.io.source import PositionFinder, Source, SourceContext, SourceReader
 
+from .positions import KafkaPositions
 from .reader import KafkaReader, ReadOptions
 from .record import KafkaRecord, RecordDecoder, ValueDecoder
 from .settings import KafkaSettings
@@ -169,3 +170,15 @@ class KafkaSource(Source[T]):
     def open(self, context: SourceContext) -> SourceReader:
         """Make the reader for one shard."""
         return KafkaReader(self.kafka, self.options, context)
+
+    def finder(self, context: SourceContext) -> PositionFinder:
+        """Make what finds offsets for ``streamproc offsets``."""
+        options = self.options
+        return KafkaPositions(
+            self.kafka,
+            options.topics,
+            options.pattern,
+            committed=options.committed,
+            group=options.group or context.app,
+            context=context,
+        )

@@ -9,6 +9,7 @@ import typer
 
 from streamproc.cli.doctor import doctor
 from streamproc.cli.new import new
+from streamproc.cli.offsets import reset_offsets, show_offsets
 from streamproc.cli.plan import plan
 from streamproc.cli.run import run
 from streamproc.cli.state import export_state, get_state, list_state
@@ -27,6 +28,10 @@ cli = typer.Typer(
 )
 state = typer.Typer(help="Look at the state of an app that is stopped; nothing is changed.", no_args_is_help=True)
 
+offsets = typer.Typer(
+    help="Where an app that is stopped goes on in its sources; move it elsewhere.", no_args_is_help=True
+)
+
 cli.command()(run)
 cli.command()(plan)
 cli.command()(new)
@@ -35,6 +40,9 @@ cli.add_typer(state, name="state")
 state.command("ls")(list_state)
 state.command("get")(get_state)
 state.command("export")(export_state)
+cli.add_typer(offsets, name="offsets")
+offsets.command("show")(show_offsets)
+offsets.command("reset")(reset_offsets)
 
 
 def main() -> None:

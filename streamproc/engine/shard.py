@@ -109,6 +109,8 @@ class Shard:
             async with asyncio.TaskGroup() as tasks:
                 limit = tasks.create_task(self._limit_stop())
                 await uncancelled(self._recover())
+                # Also for who fails at once: positions can be reset only while no output waits.
+                await self._forget_published()
                 await uncancelled(self._inputs.start(once=isinstance(self._job.trigger, Once)))
                 tasks.create_task(self._publisher.run())
                 await uncancelled(self._drive())
@@ -268,7 +270,7 @@ class Shard:
             self._job.step("after_acknowledge")
 
     async def _forget_published(self) -> None:
-        """Empty the outbox at a graceful stop, so that sinks may be removed from the pipeline before the next start."""
+        """Take what is published out of the outbox; sinks may be removed from the pipeline when it is empty."""
         changes = Changes()
         self._ledger.clear_outbox(changes, published_through=self._protocol.published)
         if changes:

@@ -19,7 +19,7 @@ The rules that exactly-once rests on:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
@@ -29,9 +29,11 @@ from streamproc.eventtime.clock import Clock
 
 __all__ = [
     "JOURNAL_PARTITION",
+    "Extent",
     "Journal",
     "Limits",
     "Position",
+    "PositionFinder",
     "Source",
     "SourceBatch",
     "SourceContext",
@@ -175,6 +177,54 @@ class SourceReader(ABC):
         """Release everything. Called once, also after errors; must not fail because ``start`` did."""
 
 
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """What a partition holds now.
+
+    Attributes:
+        start: The position of its oldest record.
+        end: The position behind its newest one.
+    """
+
+    start: Position
+    end: Position
+
+
+class PositionFinder(ABC):
+    """Finds positions in a source of an app that is stopped, for those who look at them or move them."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Open the input.
+
+        Raises:
+            SourceError: It can't be opened.
+        """
+
+    @abstractmethod
+    async def extents(self) -> Mapping[str, Extent]:
+        """Return the partitions that the shard reads, and what each of them holds."""
+
+    @abstractmethod
+    async def at(self, time: int, partitions: Collection[str]) -> Mapping[str, Position]:
+        """Return the positions of the first records with a timestamp or a later one; the end where there is none.
+
+        Args:
+            time: The timestamp, in epoch milliseconds.
+            partitions: Some of those that ``extents`` names.
+        """
+
+    async def moved(self, positions: Mapping[str, Position]) -> None:
+        """Learn that the app will go on at these positions.
+
+        For systems that show progress to their operators; nothing may depend on it.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release everything. Called once, also after errors; must not fail because ``start`` did."""
+
+
 class Source(ABC, Generic[T_co]):
     """The definition of a source of ``T``: frozen, comparable, and cheap to make."""
 
@@ -186,3 +236,7 @@ class Source(ABC, Generic[T_co]):
     @abstractmethod
     def open(self, context: SourceContext) -> SourceReader:
         """Make the reader for one shard; nothing is opened before its ``start``."""
+
+    def finder(self, context: SourceContext) -> PositionFinder | None:
+        """Return what finds positions for ``streamproc offsets``; None if those of this source can't be moved."""
+        return None

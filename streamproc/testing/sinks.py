@@ -79,7 +79,7 @@ class _Run(Generic[S]):
 
     def open(self, steps: Steps, shard: int = 0, shards: int = 1) -> SinkWriter:
         """Make a writer."""
-        return self.sink.open(SinkContext("app", "sink", self.clock, shard, shards, steps))
+        return self.sink.open(SinkContext("app", "sink", self.clock, shard, shards, steps, committed=self._last_id))
 
     def commit(self, writer: SinkWriter) -> OutboxEntry | None:
         """Encode the next batch and put it into the outbox; None when there are no more."""

@@ -17,7 +17,9 @@ APPS = Path(__file__).parent / "apps"
 class Command(Protocol):
     """Runs ``streamproc`` with arguments and returns what became of it."""
 
-    def __call__(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]: ...
+    def __call__(
+        self, *arguments: str, input: str | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]: ...
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -30,11 +32,12 @@ def environment(**variables: str) -> dict[str, str]:
 def command_in(folder: Path) -> Command:
     """Return a command whose working directory is a folder."""
 
-    def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def command(*arguments: str, input: str | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-P", "-m", "streamproc", *arguments],
             cwd=folder,
             env=environment(**variables),
+            input=input or "",
             capture_output=True,
             text=True,
             timeout=60,

@@ -19,7 +19,7 @@ def test_without_arguments_it_lists_its_commands(streamproc: Command) -> None:
     done = streamproc()
     shown = done.stdout + done.stderr
     commands = [line.split()[0] for line in shown.partition("Commands:")[2].splitlines() if line.strip()]
-    assert commands == ["run", "plan", "new", "doctor", "state"]
+    assert commands == ["run", "plan", "new", "doctor", "state", "offsets"]
 
 
 def test_a_mistyped_command_is_wrong_use(streamproc: Command) -> None:

@@ -12,6 +12,7 @@ from threading import Event, Thread
 
 from tests.kafka.node import Node
 from tests.kafka.program import Program
+from tests.kafka.security_access import Access
 from tests.kafka.watchdog import Watchdog
 
 __all__ = ["Broker", "BrokerError"]
@@ -39,9 +40,18 @@ class Broker:
         nodes: All of its cluster.
         folder: A folder for its data, made at its first start.
         watchdog: Ends it with the test run.
+        access: Who is let in on other ports, and how; by default there are none.
     """
 
-    def __init__(self, program: Program, node: Node, nodes: Sequence[Node], folder: Path, watchdog: Watchdog) -> None:
+    def __init__(
+        self,
+        program: Program,
+        node: Node,
+        nodes: Sequence[Node],
+        folder: Path,
+        watchdog: Watchdog,
+        access: Access | None = None,
+    ) -> None:
         self.node = node
         self.folder = folder
         self.log: deque[str] = deque(maxlen=20_000)
@@ -49,6 +59,7 @@ class Broker:
         self._program = program
         self._nodes = nodes
         self._watchdog = watchdog
+        self._access = access
         self._process: subprocess.Popen[str] | None = None
         self._reader = Thread()
         self._started = False
@@ -152,9 +163,13 @@ class Broker:
     def _format(self) -> None:
         self.folder.mkdir(exist_ok=True)
         properties = self.node.properties(self._nodes, self._formatted.parent)
+        users: Sequence[str] = ()
+        if self._access is not None:
+            properties |= self._access.properties(properties)
+            users = self._access.storage_options
         self._configuration.write_text("".join(f"{name}={value}\n" for name, value in properties.items()))
         done = subprocess.run(
-            self._command("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", self._configuration),
+            self._command("kafka.tools.StorageTool", "format", "-t", _CLUSTER_ID, "-c", self._configuration, *users),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

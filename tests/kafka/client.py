@@ -17,7 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic  # type: ignore[import-untyped]
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic  # type: ignore[import-untyped]
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
 from aiokafka.errors import GroupCoordinatorNotAvailableError  # type: ignore[import-untyped]
 
@@ -80,6 +80,20 @@ class Kafka:
                 assert error["error_code"] == 0, error
             await _until(lambda: _has_leaders(admin, topic, partitions))
         return topic
+
+    async def add_partitions(self, topic: str, count: int) -> None:
+        """Give a topic more partitions, ``count`` in all, and wait until they can be written."""
+        async with self._admin() as admin:
+            answer = (await admin.create_partitions({topic: NewPartitions(count)})).to_object()
+            for error in answer["topic_errors"]:
+                assert error["error_code"] == 0, error
+            await _until(lambda: _has_leaders(admin, topic, count))
+
+    async def delete_topic(self, topic: str) -> None:
+        """Delete a topic."""
+        async with self._admin() as admin:
+            answer = (await admin.delete_topics([topic])).to_object()
+            assert [error["error_code"] for error in answer["topic_error_codes"]] == [0], answer
 
     async def configure(self, topic: str, config: Mapping[str, str]) -> None:
         """Change a topic's configuration."""

@@ -13,6 +13,7 @@ from tests.kafka.broker import Broker
 from tests.kafka.client import Kafka
 from tests.kafka.node import Node
 from tests.kafka.program import Program
+from tests.kafka.security_access import Access
 from tests.kafka.watchdog import Watchdog
 
 __all__ = ["Cluster"]
@@ -30,12 +31,13 @@ class Cluster:
 
     @classmethod
     @contextmanager
-    def running(cls, program: Program, size: int = 1) -> Generator[Cluster]:
+    def running(cls, program: Program, size: int = 1, access: Access | None = None) -> Generator[Cluster]:
         """Start a new cluster; in the end its brokers are killed and its data is removed.
 
         Args:
             program: Kafka.
             size: How many brokers.
+            access: Who is let in on other ports, and how; for one broker.
 
         Raises:
             BrokerError: One did not start.
@@ -44,7 +46,7 @@ class Cluster:
         folder = Path(tempfile.mkdtemp(prefix="streamproc-kafka-"))
         with Watchdog(folder) as watchdog:
             nodes = Node.cluster(size)
-            brokers = [Broker(program, node, nodes, folder / str(node.number), watchdog) for node in nodes]
+            brokers = [Broker(program, node, nodes, folder / str(node.number), watchdog, access) for node in nodes]
             try:
                 with ThreadPoolExecutor(size) as pool:
                     list(pool.map(Broker.start, brokers))

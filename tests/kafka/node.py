@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Node"]
+__all__ = ["Node", "free_ports"]
 
 # Below the ports that systems give to outgoing connections. On one of those, a client that tries to reach a stopped
 # broker can be connected to itself, or hold the port when the broker comes back.
@@ -33,7 +33,7 @@ class Node:
     @classmethod
     def cluster(cls, size: int) -> tuple[Node, ...]:
         """Return the nodes of a new cluster, on ports that are free now."""
-        ports = _free_ports(2 * size)
+        ports = free_ports(2 * size)
         return tuple(cls(i + 1, ports[2 * i], ports[2 * i + 1]) for i in range(size))
 
     @property
@@ -85,7 +85,8 @@ class Node:
         }
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that are free now."""
     with ExitStack() as stack:
         free: list[int] = []
         for port in random.sample(_PORTS, len(_PORTS)):

@@ -14,6 +14,7 @@ from pathlib import Path
 __all__ = ["Program", "UnavailableError"]
 
 VERSION = "4.3.1"
+_FOLDER = f"kafka-{VERSION}-and-tools"
 _OLDEST_JAVA = 17
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _DOWNLOAD_SECONDS = 600
@@ -29,6 +30,12 @@ _POM = f"""\
       <groupId>org.apache.kafka</groupId>
       <artifactId>kafka_2.13</artifactId>
       <version>{VERSION}</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka-tools</artifactId>
+      <version>{VERSION}</version>
+      <exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>
     </dependency>
     <dependency>
       <groupId>org.apache.logging.log4j</groupId>
@@ -101,10 +108,10 @@ def fetched(cache: Path) -> Path:
     Raises:
         UnavailableError: Maven is missing or failed.
     """
-    jars = cache / f"kafka-{VERSION}"
+    jars = cache / _FOLDER
     if not jars.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        with (cache / f"kafka-{VERSION}.lock").open("w") as lock:
+        with (cache / f"{_FOLDER}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not jars.exists():
                 _fetch(jars)

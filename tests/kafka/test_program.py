@@ -34,7 +34,7 @@ def test_what_was_fetched_in_part_is_not_used(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
     with pytest.raises(UnavailableError, match=r"could not fetch Kafka 4\.3\.1:\nno route to host"):
         fetched(tmp_path / "cache")
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["kafka-4.3.1.lock"]
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["kafka-4.3.1-and-tools.lock"]
 
 
 def test_a_machine_without_java_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

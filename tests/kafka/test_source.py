@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from streamproc.connectors.kafka import KafkaRecord, KafkaSource
+from streamproc import App, Once, Record, Settings, Tumbling, WindowResult, count
+from streamproc.codecs import Msgpack
+from streamproc.connectors.kafka import KafkaRecord, KafkaSink, KafkaSource
+from streamproc.connectors.memory import MemorySink
 from streamproc.errors import SourceError
 from streamproc.eventtime.clock import SystemClock
 from streamproc.io.source import Limits, SourceContext, SourceReader
@@ -15,6 +23,24 @@ from streamproc.testing.journal import MemoryJournal
 from tests.kafka.client import Kafka, Message, unique
 
 pytestmark = pytest.mark.kafka
+
+
+class Order(Record):
+    name: str
+    count: int
+
+
+class Fast(SystemClock):
+    """A clock that runs twenty times as fast."""
+
+    real = SystemClock()
+
+    def now(self) -> int:
+        return self.real.now() * 20
+
+    async def sleep_until(self, when: int) -> None:
+        await self.real.sleep_until(-(-when // 20))
+
 
 EVERYTHING = Limits(records=1_000_000, bytes=1 << 30)
 
@@ -28,13 +54,14 @@ async def read_all(reader: SourceReader) -> tuple[list[Any], dict[str, Any]]:
     await reader.bound()
     values: list[Any] = []
     positions: dict[str, Any] = {}
-    while not reader.finished:
-        await reader.wait()
+    while True:
         batch = await reader.take(EVERYTHING)
         assert sum(segment.count for segment in batch.segments) == len(batch.values)
         values += batch.values
         positions |= batch.positions
-    return values, positions
+        if reader.finished:
+            return values, positions
+        await reader.wait()
 
 
 async def read(source: KafkaSource[Any], positions: dict[str, Any] | None = None) -> tuple[list[Any], dict[str, Any]]:
@@ -113,4 +140,143 @@ async def test_a_position_that_is_gone_follows_the_policy(kafka: Kafka) -> None:
     await reader.start({f"{topic}/0": 99})
     await reader.wait()
     assert (await reader.take(EVERYTHING)).values == [b"a", b"b"]
+    await reader.close()
+
+
+async def test_shards_share_the_partitions_by_their_numbers(kafka: Kafka) -> None:
+    topic = await kafka.create_topic(partitions=5)
+    await kafka.produce(topic, [Message(b"%d" % number, partition=number) for number in range(5)])
+    source: KafkaSource[bytes] = KafkaSource(topic, kafka={"bootstrap.servers": kafka.bootstrap})
+    shares: list[list[bytes]] = []
+    for shard in range(2):
+        reader = source.open(context(shard=shard, shards=2))
+        await reader.start({})
+        values, positions = await read_all(reader)
+        assert sorted(positions) == [f"{topic}/{number}" for number in range(shard, 5, 2)]
+        shares.append(sorted(values))
+        await reader.close()
+    assert shares == [[b"0", b"2", b"4"], [b"1", b"3"]]
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("earliest", [b"0", b"1", b"2", b"3"]),
+        ("latest", []),
+        (datetime.fromtimestamp(2.5, UTC), [b"3"]),
+        (datetime.fromtimestamp(2, UTC), [b"2", b"3"]),
+        ({0: 1}, [b"1", b"2", b"3"]),
+    ],
+)
+async def test_a_new_job_begins_where_it_is_told_to(kafka: Kafka, start: Any, expected: list[bytes]) -> None:
+    topic = await kafka.create_topic()
+    await kafka.produce(topic, [Message(b"%d" % number, partition=0, timestamp=number * 1_000) for number in range(4)])
+    source: KafkaSource[Any] = KafkaSource(topic, start=start, kafka={"bootstrap.servers": kafka.bootstrap})
+    values, positions = await read(source)
+    assert values == expected
+    # It is decided once: what comes later is read, whatever the start was.
+    await kafka.produce(topic, [b"new"])
+    assert (await read(source, positions))[0] == [b"new"]
+
+
+async def test_topics_and_partitions_that_come_while_it_runs_are_read_from_their_beginning(kafka: Kafka) -> None:
+    prefix = unique("orders")
+    first = await kafka.create_topic(prefix)
+    await kafka.produce(first, [b"before"])
+    other = await kafka.create_topic("other")
+    source: KafkaSource[Any] = KafkaSource(
+        re.compile(rf"{prefix}.*"), start="latest", discover_every="50ms", kafka={"bootstrap.servers": kafka.bootstrap}
+    )
+    reader = source.open(context())
+    await reader.start({})
+    await kafka.add_partitions(first, 2)
+    second = await kafka.create_topic(prefix)
+    await kafka.produce(other, [b"not this"])
+    await kafka.produce(first, [Message(b"new partition", partition=1)])
+    await kafka.produce(second, [b"new topic"])
+    found: dict[str, list[bytes]] = {}
+    async with asyncio.timeout(60):
+        while len(found) < 2:
+            await reader.wait()
+            batch = await reader.take(EVERYTHING)
+            for segment, value in zip(batch.segments, batch.values, strict=True):
+                found.setdefault(segment.partition, []).append(value)
+    await reader.close()
+    assert found == {f"{first}/1": [b"new partition"], f"{second}/0": [b"new topic"]}
+
+
+async def test_a_batch_has_no_more_than_its_limits_allow(kafka: Kafka) -> None:
+    topic = await kafka.create_topic(partitions=2)
+    await kafka.produce(topic, [Message(b"x" * 100, partition=number % 2) for number in range(100)])
+    source: KafkaSource[Any] = KafkaSource(topic, kafka={"bootstrap.servers": kafka.bootstrap})
+    reader = source.open(context())
+    await reader.start({})
+    await reader.bound()
+    await reader.wait()
+    assert len((await reader.take(Limits(7, 1 << 20))).values) == 7
+    # Never more bytes than that, about, and never nothing.
+    assert 1 < len((await reader.take(Limits(1_000, 1_000))).values) <= 10
+    assert len((await reader.take(Limits(1_000, 1))).values) == 1
+    values, _ = await read_all(reader)
+    assert 82 <= len(values) < 92
+    await reader.close()
+
+
+async def test_more_is_read_than_may_wait(kafka: Kafka) -> None:
+    topic = await kafka.create_topic(partitions=2)
+    await kafka.produce(topic, [Message(b"x" * 10_000, partition=number % 2) for number in range(1_000)])
+    source: KafkaSource[Any] = KafkaSource(topic, buffer_bytes=200_000, kafka={"bootstrap.servers": kafka.bootstrap})
+    assert len((await read(source))[0]) == 1_000
+
+
+async def test_a_batch_that_is_too_large_decompressed_is_refused(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    await kafka.produce(topic, [bytes(900_000)], compression="lz4")
+    settings = {"bootstrap.servers": kafka.bootstrap}
+    with pytest.raises(SourceError, match=r"/0: the batch at offset 0 .*to at most 100000 bytes.*max_batch_bytes"):
+        await read(KafkaSource(topic, max_batch_bytes=100_000, kafka=settings))
+    assert [len(value) for value in (await read(KafkaSource(topic, kafka=settings)))[0]] == [900_000]
+
+
+async def test_records_of_msgpack_and_numbers_are_read_and_written(kafka: Kafka, tmp_path: Path) -> None:
+    source, sink = await kafka.create_topic("in"), await kafka.create_topic("out")
+    settings = {"bootstrap.servers": kafka.bootstrap}
+    orders = [Order("a", 3), Order("b", 4)]
+    codec = Msgpack(Order)
+    await kafka.produce(source, [codec.encode(order) for order in orders])
+    app = App(unique("app"), trigger=Once(), settings=Settings(state_dir=str(tmp_path)))
+    (
+        app.source(KafkaSource(source, value=codec, kafka=settings))
+        .key_by(lambda order: order.name)
+        .map_values(lambda order: order.count * 2)
+        .to(KafkaSink(sink, value_codec=int, kafka=settings))
+    )
+    await app.serve()
+    assert [(m.key, m.value) for m in await kafka.read(sink)] == [
+        (b"a", (6).to_bytes(8, "big")),
+        (b"b", (8).to_bytes(8, "big")),
+    ]
+
+
+async def test_kafkas_timestamps_are_the_event_time(kafka: Kafka, tmp_path: Path) -> None:
+    topic, sink = await kafka.create_topic("in"), MemorySink[WindowResult[int]]()
+    messages = [Message(b"%d" % time, partition=0, timestamp=time) for time in (1_000, 1_900, 2_100, 9_000)]
+    await kafka.produce(topic, messages)
+    app = App(unique("app"), trigger=Once(), settings=Settings(state_dir=str(tmp_path)))
+    source: KafkaSource[Any] = KafkaSource(topic, kafka={"bootstrap.servers": kafka.bootstrap})
+    app.source(source).event_time().window(Tumbling("1s")).aggregate(count()).to(sink)
+    await app.serve()
+    assert [(result.start, result.value) for result in sink.values] == [(1_000, 2), (2_000, 1)]
+
+
+async def test_a_topic_that_is_deleted_stops_the_job(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    await kafka.produce(topic, [b"a"])
+    reader = KafkaSource(topic, kafka={"bootstrap.servers": kafka.bootstrap}).open(replace(context(), clock=Fast()))
+    await reader.start({})
+    await reader.wait()
+    assert (await reader.take(EVERYTHING)).values == [b"a"]
+    await kafka.delete_topic(topic)
+    with pytest.raises(SourceError, match=f"topic '{topic}' or its partition 0 is gone: it was deleted"):
+        await reader.wait()
     await reader.close()

@@ -18,6 +18,7 @@ from aiokafka.protocol.produce import ProduceRequest  # type: ignore[import-unty
 from streamproc.connectors.files import durable, part_writer
 from streamproc.connectors.kafka import mark, outgoing, reader, transaction, writer
 from streamproc.connectors.kafka.offsets import Partition
+from streamproc.connectors.sql import writer as sql_writer
 from streamproc.engine import shard
 from streamproc.io.sink import OutboxEntry
 from streamproc.state.ledger import Ledger
@@ -262,6 +263,42 @@ def answers_of_brokers_not_looked_at() -> None:
         return send
 
     changed(transaction.Producer, "_send", unlooked)
+
+
+# --- databases ---
+
+
+@mutant("rows_committed", sinks="postgres")
+def rows_committed_before_the_batch_id() -> None:
+    def apart(write: Any) -> Any:
+        async def written(self: Any, groups: Any, batch_id: int) -> None:
+            async with self._database.transaction() as connection:
+                for rows in groups:
+                    await self._bulk.write(connection, rows)
+            for tell in on_step:
+                tell("rows_committed")
+            await write(self, [], batch_id)
+
+        return written
+
+    changed(sql_writer.SqlWriter, "_write", apart)
+
+
+@mutant("mark_committed", sinks="kafka and postgres")
+def batch_id_committed_before_the_rows() -> None:
+    def apart(_write: Any) -> Any:
+        async def written(self: Any, groups: Any, batch_id: int) -> None:
+            async with self._database.transaction() as connection:
+                await self._place.advance(connection, self._me, batch_id)
+            for tell in on_step:
+                tell("mark_committed")
+            async with self._database.transaction() as connection:
+                for rows in groups:
+                    await self._bulk.write(connection, rows)
+
+        return written
+
+    changed(sql_writer.SqlWriter, "_write", apart)
 
 
 # --- files ---

@@ -11,11 +11,13 @@ from typing import Any
 
 from streamproc.connectors.files import FileSink, Ndjson, Roll
 from streamproc.connectors.kafka import KafkaSink
+from streamproc.connectors.sql import SqlSink
 from streamproc.io.sink import Sink
 from tests.kafka.client import Kafka
 from tests.kafka.kills.kinds import Rows
+from tests.postgres.client import Postgres
 
-__all__ = ["FilesOutput", "KafkaOutput", "Output"]
+__all__ = ["FilesOutput", "KafkaOutput", "Output", "PostgresOutput"]
 
 
 class Output(ABC):
@@ -44,6 +46,29 @@ class KafkaOutput(Output):
         rows: Rows = defaultdict(list)
         for message in await Kafka(self.bootstrap).read(self.topic):
             rows[int(message.key or b"")].append((message.value or b"").decode())
+        return dict(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresOutput(Output):
+    """A table."""
+
+    url: str
+    table: str
+
+    def sink(self) -> Sink[Any]:
+        return SqlSink(self.url, self.table, columns=("key", "value"))
+
+    def make(self) -> None:
+        """Make the table."""
+        with Postgres(self.url) as postgres:
+            postgres.run(f'CREATE TABLE "{self.table}" (id bigserial, key bigint, value text)')
+
+    async def read(self) -> Rows:
+        rows: Rows = defaultdict(list)
+        with Postgres(self.url) as postgres:
+            for key, value in postgres.rows(f'SELECT key, value FROM "{self.table}" ORDER BY id'):
+                rows[key].append(value)
         return dict(rows)
 
 

@@ -39,9 +39,15 @@ class Process:
 
     async def end(self) -> int:
         """Wait for its end, and return what that was: 0, 1 after an error, or less the signal that killed it."""
+        # In this thread: two that look after children at the same time take the exit codes from each other.
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        loop.add_reader(self._process.sentinel, ended.set)
         try:
-            await asyncio.to_thread(self._process.join, _SECONDS)
+            async with asyncio.timeout(_SECONDS):
+                await ended.wait()
         finally:
+            loop.remove_reader(self._process.sentinel)
             self.kill()
         assert self._process.exitcode is not None
         return self._process.exitcode

@@ -6,14 +6,12 @@ Each result is there once, as if nothing had happened, and what a key was given 
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from streamproc.engine.protocol import STEPS
-from tests.kafka.client import Kafka
 from tests.kafka.kills.kinds import KINDS
-from tests.kafka.kills.trial import SINKS, frozen, killed, make_job, refused
+from tests.kafka.kills.trial import SINKS, Place, frozen, killed, make_job, refused
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -23,13 +21,13 @@ AT_ONCE = 3
 
 @pytest.mark.parametrize("sinks", SINKS)
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_kill_at_any_step_changes_nothing(kafka: Kafka, tmp_path: Path, kind: str, sinks: str) -> None:
+async def test_a_kill_at_any_step_changes_nothing(place: Place, kind: str, sinks: str) -> None:
     free = asyncio.Semaphore(AT_ONCE)
     kills: dict[str, int] = {}
 
     async def cell(step: str) -> None:
         async with free:
-            job = await make_job(kafka, tmp_path / step, kind, SINKS[sinks].outputs)
+            job = await make_job(place, step, kind, SINKS[sinks].outputs)
             kills[step] = await killed(job, step)
 
     async with asyncio.TaskGroup() as tasks:
@@ -39,9 +37,9 @@ async def test_a_kill_at_any_step_changes_nothing(kafka: Kafka, tmp_path: Path, 
     assert never == [], "no kill happened at these steps"
 
 
-async def test_an_instance_that_was_frozen_has_no_effect_when_it_goes_on(kafka: Kafka, tmp_path: Path) -> None:
-    await frozen(await make_job(kafka, tmp_path / "job", "keyed state", ["kafka"]))
+async def test_an_instance_that_was_frozen_has_no_effect_when_it_goes_on(place: Place) -> None:
+    await frozen(await make_job(place, "job", "keyed state", ["kafka"]))
 
 
-async def test_what_a_broker_refuses_is_published_when_it_does_not_any_more(kafka: Kafka, tmp_path: Path) -> None:
-    await refused(kafka, await make_job(kafka, tmp_path / "job", "keyed state", ["kafka"]))
+async def test_what_a_broker_refuses_is_published_when_it_does_not_any_more(place: Place) -> None:
+    await refused(place, await make_job(place, "job", "keyed state", ["kafka"]))

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from tests.kafka.client import Kafka
 from tests.kafka.kills.kinds import KINDS
 from tests.kafka.kills.mutants import MUTANTS
-from tests.kafka.kills.trial import SINKS, frozen, killed, make_job, refused
+from tests.kafka.kills.trial import SINKS, Place, frozen, killed, make_job, refused
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-async def test_a_broken_protocol_is_found(kafka: Kafka, tmp_path: Path, name: str) -> None:
+async def test_a_broken_protocol_is_found(place: Place, name: str) -> None:
     mutant = MUTANTS[name]
     assert mutant.kind in KINDS
 
     async def trials() -> None:
         for step in mutant.steps:
-            job = await make_job(kafka, tmp_path / step, mutant.kind, SINKS[mutant.sinks].outputs, mutant=name)
+            job = await make_job(place, step, mutant.kind, SINKS[mutant.sinks].outputs, mutant=name)
             match step:
                 case "frozen":
                     await frozen(job)
                 case "refused":
-                    await refused(kafka, job)
+                    await refused(place, job)
                 case _:
                     await killed(job, step)
 

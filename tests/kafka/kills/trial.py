@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.kafka.client import Kafka, Message
+from tests.kafka.client import Kafka, Message, unique
 from tests.kafka.kills.job import Job, run
 from tests.kafka.kills.kinds import KINDS, RECORDS, without_random
-from tests.kafka.kills.outputs import FilesOutput, KafkaOutput, Output
+from tests.kafka.kills.outputs import FilesOutput, KafkaOutput, Output, PostgresOutput
 from tests.kafka.kills.processes import Process, run_in_process
 
-__all__ = ["SINKS", "Sinks", "check", "frozen", "killed", "make_job", "refused"]
+__all__ = ["SINKS", "Place", "Sinks", "check", "frozen", "killed", "make_job", "refused"]
 
 _PARTITIONS = 2
 
@@ -52,26 +52,66 @@ _FILES = (
     "manifest_name_synced",
 )
 
+_POSTGRES = (
+    "tables_made",
+    "owner_written",
+    "taken_over",
+    "batch_marked",
+    "rows_written",
+    "sql_committed",
+)
+
 SINKS = {
     "kafka": Sinks(("kafka",), _KAFKA),
+    "postgres": Sinks(("postgres",), _POSTGRES),
+    "kafka and postgres": Sinks(("kafka", "postgres"), tuple(dict.fromkeys(_KAFKA + _POSTGRES))),
     "files": Sinks(("files",), _FILES),
 }
 
 
-async def make_job(kafka: Kafka, directory: Path, kind: str, outputs: Sequence[str], *, mutant: str = "") -> Job:
-    """Return a job that has run nowhere yet, with its input and with outputs of its own."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where jobs are made.
+
+    Attributes:
+        kafka: The Kafka.
+        postgres: The URL of the PostgreSQL.
+        directory: For states and files.
+    """
+
+    kafka: Kafka
+    postgres: str
+    directory: Path
+
+
+async def make_job(place: Place, name: str, kind: str, outputs: Sequence[str], *, mutant: str = "") -> Job:
+    """Return a job that has run nowhere yet, with its input and with outputs of its own.
+
+    Args:
+        place: Where.
+        name: Of the job's directory.
+        kind: The kind of its batches.
+        outputs: The kinds of its sinks.
+        mutant: How the protocol is broken; empty if it isn't.
+    """
+    kafka, directory = place.kafka, place.directory / name
     partitions = KINDS[kind].partitions
     topic = await kafka.create_topic("in", partitions=partitions)
     await kafka.produce(topic, [Message(b"%d" % number, partition=number % partitions) for number in range(RECORDS)])
     await asyncio.to_thread(directory.mkdir, parents=True)
-    made = [await _output(name, kafka, directory) for name in outputs]
+    made = [await _output(output, place, directory) for output in outputs]
     return Job(kind, kafka.bootstrap, topic, made, directory, mutant)
 
 
-async def _output(name: str, kafka: Kafka, directory: Path) -> Output:
+async def _output(name: str, place: Place, directory: Path) -> Output:
     match name:
         case "kafka":
-            return KafkaOutput(kafka.bootstrap, await kafka.create_topic("out", partitions=_PARTITIONS))
+            topic = await place.kafka.create_topic("out", partitions=_PARTITIONS)
+            return KafkaOutput(place.kafka.bootstrap, topic)
+        case "postgres":
+            output = PostgresOutput(place.postgres, unique("out"))
+            output.make()
+            return output
         case "files":
             return FilesOutput(directory / "out")
         case _:
@@ -114,7 +154,7 @@ async def frozen(job: Job) -> None:
     await check(job, "frozen")
 
 
-async def refused(kafka: Kafka, job: Job) -> None:
+async def refused(place: Place, job: Job) -> None:
     """Run a job whose results the broker refuses until its topic is changed.
 
     Raises:
@@ -122,9 +162,9 @@ async def refused(kafka: Kafka, job: Job) -> None:
     """
     [output] = job.outputs
     assert isinstance(output, KafkaOutput)
-    await kafka.configure(output.topic, {"max.message.bytes": "100"})
+    await place.kafka.configure(output.topic, {"max.message.bytes": "100"})
     first = await run_in_process(run, job)
-    await kafka.configure(output.topic, {"max.message.bytes": "1000000"})
+    await place.kafka.configure(output.topic, {"max.message.bytes": "1000000"})
     last = await run_in_process(run, job)
     assert (first, last) == (1, 0), f"refused, it ended with {first}, and then with {last}"
     await check(job, "refused")

@@ -1,0 +1,94 @@
+"""`RedisHashSink`: one hash for each key, with the fields of its newest row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+from streamproc.batch import Batch
+from streamproc.durations import Duration, to_ms
+from streamproc.errors import EncodeError, PipelineError
+from streamproc.io.sink import OutboxEntry
+
+from .command import Command, Text
+from .fields import fields_of, key_text, look_up
+from .sink import RedisSink
+
+__all__ = ["RedisHashSink"]
+
+
+@dataclass(frozen=True)
+class RedisHashSink(RedisSink):
+    """Sets the fields of a hash for each row (HSET), so that Redis has the newest row of each key.
+
+    At-least-once: a batch that is sent again sets the same fields to the same values. In the meantime a reader may see
+    an older row of that batch for a moment, if the batch has several with the same key. The field ``_batch`` is the
+    batch id of the newest row: a row with an id that was seen before is a repeat.
+
+    Fields that a later row lacks keep their values. Rows of different shards should have different keys, as those of a
+    keyed stream have; otherwise the shard that comes last wins.
+
+    Args:
+        key: What names the hash, behind the prefix: the name of a field of the record; or a function of the row, which
+            of a keyed stream is a ``(key, value)`` pair. None is the key of a keyed stream.
+        prefix: What the names of all hashes begin with.
+        expire: How long a hash is kept after its last row; None for ever.
+
+    Raises:
+        PipelineError: The URL, the key or a duration is none.
+
+    Example:
+        >>> sink = RedisHashSink("redis://:secret@localhost/0", key="page", prefix="views:")
+        >>> sink.address
+        'redis://localhost:6379/0'
+    """
+
+    _: KW_ONLY
+    key: Callable[[Any], Text | int] | str | None = None
+    prefix: str = ""
+    expire: Duration | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.key is None or isinstance(self.key, str) or callable(self.key)):
+            raise PipelineError(
+                f"RedisHashSink(key={self.key!r}): expected the name of a field, or a function of the row"
+            )
+        if self.expire is not None:
+            to_ms(self.expire, what="RedisHashSink(expire=…)")
+
+    def rows(self, batch: Batch) -> list[list[Text]]:
+        """Return for each row the name of its hash, then names and values of the fields."""
+        prefix = self.prefix
+        rows: list[list[Text]] = []
+        for key, value in self._keyed(batch):
+            text = key_text(key)
+            name = prefix + text if isinstance(text, str) else prefix.encode() + text
+            rows.append([name, *fields_of(value)])
+        return rows
+
+    def commands(self, rows: Sequence[Sequence[Text]], entry: OutboxEntry, producer: str) -> list[Command]:
+        """Return an HSET for each row, each with a PEXPIRE if hashes expire."""
+        sets: list[Command] = [("HSET", *row, "_batch", entry.batch_id) for row in rows]
+        if self.expire is None:
+            return sets
+        expire = to_ms(self.expire)
+        return [command for each in sets for command in (each, ("PEXPIRE", each[1], expire))]
+
+    def _keyed(self, batch: Batch) -> list[tuple[object, object]]:
+        key = self.key
+        if isinstance(key, str):
+            return [(look_up(value, key), value) for value in batch.values]
+        if key is not None:
+            return list(zip(map(key, batch.rows()), batch.values, strict=True))
+        return list(map(_pair, batch.rows()))
+
+
+def _pair(row: Any) -> tuple[object, object]:
+    if type(row) is tuple and len(row) == 2:  # pyright: ignore[reportUnknownArgumentType]
+        return row  # pyright: ignore[reportUnknownVariableType]
+    raise EncodeError(
+        f"{row!r:.80} is no (key, value) pair, and RedisHashSink has no key=: expected a keyed stream (key_by), or "
+        'key= with the name of a field or a function, such as key="user"'
+    )

@@ -1,0 +1,1 @@
+"""Counts the views of ads from Kafka to Kafka, exactly-once."""
