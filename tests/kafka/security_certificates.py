@@ -12,6 +12,11 @@ __all__ = ["KEY_PASSWORD", "Certificates"]
 KEY_PASSWORD = "of-the-key"
 
 
+# Python 3.13 wants to see what a key is for.
+_AUTHORITY = ("basicConstraints=critical,CA:TRUE", "keyUsage=critical,keyCertSign,cRLSign")
+_MEMBER = ("basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature")
+
+
 @dataclass(frozen=True)
 class Certificates:
     """PEM files in a folder.
@@ -27,12 +32,12 @@ class Certificates:
         """Make an authority, what it signs for a broker on 127.0.0.1 and for a client, and another authority."""
         made = cls(folder)
         for authority in (made.authority, made.stranger):
-            made._make(authority, f"/CN={authority.stem}", "basicConstraints=critical,CA:TRUE")
+            made._make(authority, f"/CN={authority.stem}", *_AUTHORITY)
         for own, host in ((made.broker, "IP:127.0.0.1"), (made.elsewhere, "DNS:elsewhere"), (made.client, "DNS:ann")):
-            made._make(own, f"/CN={own.stem}", f"subjectAltName={host}", signed_by=made.authority)
+            made._make(own, f"/CN={own.stem}", *_MEMBER, f"subjectAltName={host}", signed_by=made.authority)
             # A broker wants both in one file.
             made.together(own).write_text(made.key(own).read_text() + own.read_text())
-        made._make(made.unknown_client, "/CN=unknown", "subjectAltName=DNS:unknown", signed_by=made.stranger)
+        made._make(made.unknown_client, "/CN=unknown", *_MEMBER, signed_by=made.stranger)
         key = made.key(made.client)
         _openssl(
             *("pkcs8", "-topk8", "-in", key, "-out", made.encrypted_key, "-passout", f"pass:{KEY_PASSWORD}"),
@@ -82,11 +87,12 @@ class Certificates:
         """Return the file with a certificate and its key."""
         return certificate.with_suffix(".both")
 
-    def _make(self, certificate: Path, subject: str, extension: str, *, signed_by: Path | None = None) -> None:
+    def _make(self, certificate: Path, subject: str, *extensions: str, signed_by: Path | None = None) -> None:
+        added = [argument for extension in extensions for argument in ("-addext", extension)]
         signed = () if signed_by is None else ("-CA", signed_by, "-CAkey", self.key(signed_by))
         _openssl(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"),
-            *("-subj", subject, "-addext", extension, "-out", certificate, "-keyout", self.key(certificate), *signed),
+            *("-subj", subject, *added, "-out", certificate, "-keyout", self.key(certificate), *signed),
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import logging
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,11 @@ from tests.kafka.security_access import PASSWORD, USER, Access
 from tests.kafka.security_certificates import KEY_PASSWORD, Certificates
 from tests.kafka.security_tokens import CLIENT_ID, CLIENT_SECRET, TokenServer, unsigned_token
 
-pytestmark = pytest.mark.kafka
+pytestmark = [
+    pytest.mark.kafka,
+    # aiokafka doesn't wait for the end of the TLS connections that it gives up.
+    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+]
 
 QUICKLY_MS = 10_000
 """A first contact that fails for another reason is tried for a minute."""
@@ -63,6 +69,15 @@ async def connect(address: str, given: dict[str, Any]) -> int:
         return len(await client.describe(None))
     finally:
         await client.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def left_over_connections() -> Iterator[None]:
+    """Collect them here, and not in the midst of another test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 async def refusal(address: str, given: dict[str, Any]) -> str:
