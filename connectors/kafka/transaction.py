@@ -139,12 +139,8 @@ class Producer:
             if place == len(requests):
                 requests.append({})
             requests[place][partition] = self._sealed(partition, batch, time)
-        # With the first one the broker asks the transaction's coordinator about these partitions (KIP-890). Of two that
-        # it would have to ask about at the same time, it refuses one.
-        first, rest = requests[0], requests[1:]
-        await self._send(node, first)
-        for at in range(0, len(rest), _IN_FLIGHT):
-            await _together(*(self._send(node, request) for request in rest[at : at + _IN_FLIGHT]))
+        for at in range(0, len(requests), _IN_FLIGHT):
+            await _together(*(self._send(node, request) for request in requests[at : at + _IN_FLIGHT]))
 
     def _sealed(self, partition: Partition, batch: Outgoing, time: int) -> bytearray:
         sequence = self._sequences[partition]

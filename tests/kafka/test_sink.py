@@ -179,3 +179,68 @@ async def test_from_kafka_to_kafka(kafka: Kafka, tmp_path: Path) -> None:
     assert sorted(int(message.value or b"") for message in found) == [2 * number for number in range(1_100)]
     offsets = await kafka.group_offsets(name, source)
     assert sum(offsets.values()) == 1_100
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "snappy", "lz4", "zstd"])
+async def test_a_batch_of_any_size_is_one_transaction(kafka: Kafka, compression: Any) -> None:
+    topic = await kafka.create_topic(partitions=2)
+    sink = KafkaSink[Any](
+        topic, compression=compression, max_record_bytes=20_000, kafka={"bootstrap.servers": kafka.bootstrap}
+    )
+    writer = open_writer(sink, unique("app"))
+    await writer.start()
+    # Some dozen record batches for each partition: several requests to a broker.
+    rows = [f"{number:06} {'x' * 500}" for number in range(2_000)]
+    for batch_id in (1, 2):
+        entry = OutboxEntry(batch_id, 0, writer.encode(Batch(rows, [f"{number % 10}" for number in range(2_000)])))
+        await writer.publish(entry)
+    await writer.close()
+    found: dict[bytes | None, list[bytes | None]] = {}
+    for message in await kafka.read(topic):
+        found.setdefault(message.key, []).append(message.value)
+    assert found == {
+        b"%d" % digit: 2 * [row.encode() for number, row in enumerate(rows) if number % 10 == digit]
+        for digit in range(10)
+    }
+
+
+async def test_a_function_chooses_among_the_topics(kafka: Kafka) -> None:
+    odd, even = await kafka.create_topic("odd"), await kafka.create_topic("even", partitions=2)
+    sink = KafkaSink[int](
+        lambda number: "elsewhere" if number >= 100 else odd if number % 2 else even,
+        topics=[odd, even],
+        key=lambda number: number // 10,
+        value=lambda number: {"n": number},
+        timestamp=lambda number: number * 1_000,
+        kafka={"bootstrap.servers": kafka.bootstrap},
+    )
+    writer = open_writer(sink, unique("app"))
+    await writer.start()
+    await writer.publish(entry(writer, 1, 12, 13, 24))
+    with pytest.raises(EncodeError, match="the topic 'elsewhere' is none of KafkaSink"):
+        entry(writer, 2, 100)
+    await writer.close()
+    assert [(m.key, m.value, m.timestamp) for m in await kafka.read(odd)] == [(b"1", b'{"n":13}', 13_000)]
+    assert sorted((m.key, m.value, m.timestamp) for m in await kafka.read(even) if m.key is not None) == [
+        (b"1", b'{"n":12}', 12_000),
+        (b"2", b'{"n":24}', 24_000),
+    ]
+
+
+async def test_at_least_once_needs_no_transaction(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    sink = KafkaSink[str](topic, delivery="at_least_once", kafka={"bootstrap.servers": kafka.bootstrap})
+    assert sink.delivery == "at_least_once"
+    name = unique("app")
+    first = open_writer(sink, name)
+    assert await first.start() is None
+    payload = entry(first, 1, "a", "b")
+    await first.publish(payload)
+    await first.close()
+    # It can't know that the batch is there: what is published again comes again.
+    second = open_writer(sink, name, committed=1)
+    assert await second.start() is None
+    await second.publish(payload)
+    await second.publish(entry(second, 2, "c"))
+    await second.close()
+    assert await values(kafka, topic) == [b"a", b"b", b"a", b"b", b"c"]
