@@ -1,5 +1,8 @@
 """Codecs: what is written is read, what is no value is refused, and a type chooses its usual codec."""
 
+# Json() is of any type.
+# pyright: reportUnknownArgumentType=false
+
 from __future__ import annotations
 
 from typing import Any
