@@ -62,6 +62,8 @@ class Fetcher:
         committed: Whether what open and aborted transactions wrote is left out.
         buffer_bytes: How many bytes may wait to be taken.
         out_of_range: Returns where a partition goes on whose position isn't there any more.
+        came_back: Told when a partition is there again that the cluster did not know for a while; raises an error if
+            it is another one.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Fetcher:
         committed: bool,
         buffer_bytes: int,
         out_of_range: Callable[[Partition, int], Awaitable[int]],
+        came_back: Callable[[Partition], Awaitable[None]],
     ) -> None:
         self.logs: dict[Partition, PartitionLog] = {}
         """What is fetched of each partition, and from where."""
@@ -82,6 +85,7 @@ class Fetcher:
         self._committed = committed
         self._buffer_bytes = buffer_bytes
         self._out_of_range = out_of_range
+        self._came_back = came_back
         self._asked: set[int] = set()
         self._left_out = False
         self._paused: dict[Partition, int] = {}
@@ -198,7 +202,9 @@ class Fetcher:
                     if code:
                         healthy = await self._error(self.logs[partition], for_code(code)) and healthy
                         continue
-                    self._unknown_since.pop(partition, None)
+                    if partition in self._unknown_since:
+                        await self._came_back(partition)
+                        del self._unknown_since[partition]
                     aborted, data = _aborted(rest), rest[-1]
                     if data:
                         self.logs[partition].add(data, aborted)

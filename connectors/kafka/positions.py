@@ -20,6 +20,7 @@ from .cluster import Cluster
 from .offsets import EARLIEST, LATEST, Partition, commit_offsets, list_offsets
 from .patience import patiently
 from .settings import KafkaSettings
+from .topic_ids import topic_ids
 
 __all__ = ["KafkaPositions"]
 
@@ -78,6 +79,14 @@ class KafkaPositions(PositionFinder):
         found = await self._list(dict.fromkeys(asked, time))
         ends = await self._list({partition: LATEST for partition, offset in found.items() if offset is None})
         return {str(partition): (ends.get(partition) if at is None else at) or 0 for partition, at in found.items()}
+
+    async def identities(self) -> dict[str, Position]:
+        """Return the topics' identities."""
+        ask = partial(topic_ids, self._cluster, {partition.topic for partition in self._partitions})
+        try:
+            return {**await patiently(ask, self._cluster, self._context)}
+        except (KafkaError, OSError) as error:
+            self._give_up(error)
 
     async def moved(self, positions: Mapping[str, Position]) -> None:
         """Tell the group, so that its lag is true before the app runs again."""

@@ -13,7 +13,7 @@ import asyncio
 import functools
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, TypeVar
@@ -34,6 +34,7 @@ from .patience import patiently
 from .record import KafkaRecord
 from .settings import KafkaSettings
 from .start import Start, first_positions
+from .topic_ids import topic_ids
 
 __all__ = ["KafkaReader", "ReadOptions"]
 
@@ -85,9 +86,12 @@ class KafkaReader(SourceReader):
             committed=options.committed,
             buffer_bytes=options.buffer_bytes,
             out_of_range=self._out_of_range,
+            came_back=self._came_back,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._told: dict[Partition, int] = {}
+        self._ids: dict[str, str] = {}
+        self._untold: dict[str, Position | None] = {}
         self._scratch = Scratch()
         self._turn = 0
         self._ends: dict[Partition, int] | None = None
@@ -96,10 +100,19 @@ class KafkaReader(SourceReader):
 
     async def start(self, positions: Mapping[str, Position]) -> None:
         """Connect, find the partitions, and go to their positions."""
-        known = {self._partition(text): self._offset(text, at) for text, at in positions.items()}
+        self._ids = {topic: str(identity) for topic, identity in positions.items() if "/" not in topic}
+        known = {self._partition(text): self._offset(text, at) for text, at in positions.items() if "/" in text}
         try:
             await self._cluster.start()
             partitions = await self._patiently(self._assigned)
+            if anew := await self._made_anew({partition.topic for partition in partitions}):
+                policy = self._options.out_of_range
+                if policy == "fail":
+                    raise self._refusal(anew)
+                log.warning("made anew", extra={"source": self._context.name, "topics": anew, "goes_on_at": policy})
+                self._untold |= {str(partition): None for partition in known if partition.topic in anew}
+                known = {partition: at for partition, at in known.items() if partition.topic not in anew}
+                await self._add([partition for partition in partitions if partition.topic in anew], policy)
             lost = sorted(partition for partition in known if partition not in partitions)
             if lost:
                 raise SourceError(
@@ -126,7 +139,7 @@ class KafkaReader(SourceReader):
         values: list[Any] = []
         times: list[int] | None = [] if self._context.timed else None
         segments: list[Segment] = []
-        moved: dict[str, Position | None] = {}
+        moved, self._untold = self._untold, {}
         size = 0
         logs = list(self._fetcher.logs.values())
         self._turn += 1
@@ -249,6 +262,9 @@ class KafkaReader(SourceReader):
             await self._clock.sleep_until(self._clock.now() + self._options.discover_ms)
             try:
                 found = await self._assigned()
+                if anew := await self._made_anew({partition.topic for partition in found}):
+                    self._fetcher.fail(self._refusal(anew))
+                    return
                 logs = self._fetcher.logs
                 new = [partition for partition in found if partition not in logs]
                 if new and self._ends is None:
@@ -259,6 +275,30 @@ class KafkaReader(SourceReader):
             except (KafkaError, OSError, SourceError) as error:
                 # Fetching has the same trouble, and says so where it matters.
                 log.debug("looking for partitions failed", extra={"source": self._context.name, "error": str(error)})
+
+    async def _made_anew(self, topics: Collection[str]) -> list[str]:
+        """Look at the identities of topics, and return those that are others than before under the same names."""
+        found = await self._patiently(functools.partial(topic_ids, self._cluster, topics))
+        anew = sorted(topic for topic, identity in found.items() if self._ids.get(topic, identity) != identity)
+        self._untold |= {topic: identity for topic, identity in found.items() if self._ids.get(topic) != identity}
+        self._ids |= found
+        return anew
+
+    async def _came_back(self, partition: Partition) -> None:
+        """Go on in a partition that was gone.
+
+        Raises:
+            SourceError: It is another one.
+        """
+        if anew := await self._made_anew([partition.topic]):
+            raise self._refusal(anew)
+
+    def _refusal(self, anew: Sequence[str]) -> SourceError:
+        return SourceError(
+            f"source {self._context.name!r}: topic {', '.join(map(repr, anew))} was deleted and made anew, so the "
+            f"app's offsets are those of other records. To read it from its beginning, start once with "
+            f'KafkaSource(out_of_range="earliest"), or move there by `streamproc offsets reset … --to earliest`'
+        )
 
     async def _out_of_range(self, partition: Partition, offset: int) -> int:
         """Return where to go on in a partition whose position isn't there.

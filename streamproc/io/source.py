@@ -214,6 +214,10 @@ class PositionFinder(ABC):
             partitions: Some of those that ``extents`` names.
         """
 
+    async def identities(self) -> Mapping[str, Position]:
+        """Return what else the source has among its positions, as it is now, to recognise what these are for."""
+        return {}
+
     async def moved(self, positions: Mapping[str, Position]) -> None:
         """Learn that the app will go on at these positions.
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic  # type: ignore[import-untyped]
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
-from aiokafka.errors import GroupCoordinatorNotAvailableError  # type: ignore[import-untyped]
+from aiokafka.errors import GroupCoordinatorNotAvailableError, TopicAlreadyExistsError  # type: ignore[import-untyped]
 
 from streamproc.eventtime.clock import SystemClock
 
@@ -73,13 +73,24 @@ class Kafka:
             config: The topic's configuration, such as ``{"cleanup.policy": "compact"}``.
         """
         topic = unique(prefix)
-        new = NewTopic(topic, partitions, self.replicas, topic_configs=dict(config or {}))
-        async with self._admin() as admin:
-            answer = (await admin.create_topics([new])).to_object()
-            for error in answer["topic_errors"]:
-                assert error["error_code"] == 0, error
-            await _until(lambda: _has_leaders(admin, topic, partitions))
+        await self._create(NewTopic(topic, partitions, self.replicas, topic_configs=dict(config or {})))
         return topic
+
+    async def create_topic_again(self, topic: str) -> None:
+        """Make a topic of one partition with the name of one that was deleted."""
+        await self._create(NewTopic(topic, 1, self.replicas))
+
+    async def _create(self, new: NewTopic) -> None:
+        async with self._admin() as admin:
+
+            async def is_made() -> bool:
+                [error] = (await admin.create_topics([new])).to_object()["topic_errors"]
+                # One with the same name is being deleted.
+                assert error["error_code"] in (0, TopicAlreadyExistsError.errno), error
+                return bool(error["error_code"] == 0)
+
+            await _until(is_made)
+            await _until(lambda: _has_leaders(admin, new.name, new.num_partitions))
 
     async def add_partitions(self, topic: str, count: int) -> None:
         """Give a topic more partitions, ``count`` in all, and wait until they can be written."""

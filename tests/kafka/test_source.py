@@ -152,7 +152,8 @@ async def test_shards_share_the_partitions_by_their_numbers(kafka: Kafka) -> Non
         reader = source.open(context(shard=shard, shards=2))
         await reader.start({})
         values, positions = await read_all(reader)
-        assert sorted(positions) == [f"{topic}/{number}" for number in range(shard, 5, 2)]
+        # The topic itself is among them, as it may be deleted and made anew.
+        assert sorted(positions) == [topic, *(f"{topic}/{number}" for number in range(shard, 5, 2))]
         shares.append(sorted(values))
         await reader.close()
     assert shares == [[b"0", b"2", b"4"], [b"1", b"3"]]
@@ -279,4 +280,42 @@ async def test_a_topic_that_is_deleted_stops_the_job(kafka: Kafka) -> None:
     await kafka.delete_topic(topic)
     with pytest.raises(SourceError, match=f"topic '{topic}' or its partition 0 is gone: it was deleted"):
         await reader.wait()
+    await reader.close()
+
+
+async def test_a_topic_that_was_made_anew_is_another_one(kafka: Kafka) -> None:
+    settings = {"bootstrap.servers": kafka.bootstrap}
+    topic = await kafka.create_topic(partitions=2)
+    await kafka.produce(topic, [Message(b"old", partition=0)])
+    values, positions = await read(KafkaSource(topic, kafka=settings))
+    assert values == [b"old"]
+    await kafka.delete_topic(topic)
+    await kafka.create_topic_again(topic)
+    await kafka.produce(topic, [b"new 1", b"new 2", b"new 3"])
+    # The offset is there, and means another record.
+    with pytest.raises(
+        SourceError, match=f"topic '{topic}' was deleted and made anew.*offsets are those of other records"
+    ):
+        await read(KafkaSource(topic, kafka=settings), positions)
+    values, moved = await read(KafkaSource(topic, kafka=settings, out_of_range="earliest"), positions)
+    assert values == [b"new 1", b"new 2", b"new 3"]
+    # The second partition is forgotten, and the other is known from now on.
+    assert moved[f"{topic}/1"] is None
+    later = {name: at for name, at in moved.items() if at is not None}
+    assert (await read(KafkaSource(topic, kafka=settings), later))[0] == []
+
+
+async def test_a_topic_that_is_made_anew_stops_the_job(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    await kafka.produce(topic, [b"a"])
+    reader = KafkaSource(topic, kafka={"bootstrap.servers": kafka.bootstrap}).open(context())
+    await reader.start({})
+    await reader.wait()
+    assert (await reader.take(EVERYTHING)).values == [b"a"]
+    await kafka.delete_topic(topic)
+    await kafka.create_topic_again(topic)
+    await kafka.produce(topic, [b"b", b"c"])
+    async with asyncio.timeout(60):
+        with pytest.raises(SourceError, match="was deleted and made anew"):
+            await reader.wait()
     await reader.close()

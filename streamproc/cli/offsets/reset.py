@@ -114,7 +114,10 @@ async def _reset(
         committed = ledger.positions(node.name)
         goals = await positions_of(goal, finder, extents)
         moves = {name: position for name, position in goals.items() if committed.get(name) != position}
-        if not moves:
+        # Those who move some partitions only, leave the others where they were, whatever they are now.
+        now = {} if partitions else await finder.identities()
+        identities = {name: identity for name, identity in now.items() if committed.get(name) != identity}
+        if not (moves or identities):
             typer.echo(f"{node.name} is there already: nothing to do.")
             return
         _show(node.name, committed, moves)
@@ -123,7 +126,7 @@ async def _reset(
         if not yes:
             typer.confirm(f"Move {node.name}?", abort=True)
         changes = Changes()
-        ledger.move(changes, node.name, moves)
+        ledger.move(changes, node.name, {**moves, **identities})
         await store.commit(changes)
         typer.echo(f"{node.name} has moved.")
         try:

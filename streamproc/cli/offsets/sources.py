@@ -97,9 +97,12 @@ async def finding(app: App, node: Read) -> AsyncGenerator[PositionFinder | None]
 
 def rows_of(source: str, positions: Mapping[str, Position], extents: Mapping[str, Extent]) -> list[PartitionRow]:
     """Return the partitions that a source has, or that the app's state remembers of it."""
+    # Beside numbers, text is what a source recognises its partitions by.
+    numbered = any(isinstance(position, int) for position in positions.values())
+    remembered = {name for name, position in positions.items() if isinstance(position, int) or not numbered}
     return [
         PartitionRow(source, partition, positions.get(partition), extents.get(partition))
-        for partition in sorted({*positions, *extents}, key=_in_order)
+        for partition in sorted({*remembered, *extents}, key=_in_order)
     ]
 
 
