@@ -76,9 +76,9 @@ class Kafka:
         await self._create(NewTopic(topic, partitions, self.replicas, topic_configs=dict(config or {})))
         return topic
 
-    async def create_topic_again(self, topic: str) -> None:
-        """Make a topic of one partition with the name of one that was deleted."""
-        await self._create(NewTopic(topic, 1, self.replicas))
+    async def create_topic_again(self, topic: str, *, partitions: int = 1) -> None:
+        """Make a topic with the name of one that was deleted."""
+        await self._create(NewTopic(topic, partitions, self.replicas))
 
     async def _create(self, new: NewTopic) -> None:
         async with self._admin() as admin:

@@ -121,3 +121,15 @@ async def test_the_command_that_an_error_names_goes_on_behind_what_can_not_be_re
     assert named[2] == f"--to 6 --partition {job.topic_in}/0"
     await job.command(*named[1].split(), "job:app", *named[2].split(), "--yes")
     assert await job.run() == ["K"]
+
+
+async def test_a_reset_goes_on_in_a_topic_that_was_made_anew(kafka: Kafka, job: Job) -> None:
+    assert await job.run() == list("ABCDEFGH")
+    await kafka.delete_topic(job.topic_in)
+    await kafka.create_topic_again(job.topic_in, partitions=2)
+    await kafka.produce(job.topic_in, [Message(b"x", partition=0), Message(b"y", partition=1)])
+    refused = await job.command("run", "job:app", code=1)
+    assert "was deleted and made anew" in refused.stderr
+    await job.command("offsets", "reset", "job:app", "--to", "earliest", "--yes")
+    assert await job.run() == ["X", "Y"]
+    assert await job.shown() == {0: [1, 0, 1, 0], 1: [1, 0, 1, 0]}

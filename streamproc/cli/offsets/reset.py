@@ -115,7 +115,7 @@ async def _reset(
         goals = await positions_of(goal, finder, extents)
         moves = {name: position for name, position in goals.items() if committed.get(name) != position}
         # Those who move some partitions only, leave the others where they were, whatever they are now.
-        now = {} if partitions else await finder.identities()
+        now: Mapping[str, Position] = {} if partitions else await finder.identities()
         identities = {name: identity for name, identity in now.items() if committed.get(name) != identity}
         if not (moves or identities):
             typer.echo(f"{node.name} is there already: nothing to do.")
