@@ -50,11 +50,8 @@ async def kill(kafka: Kafka, directory: Path, kills: int, seed: int) -> tuple[in
             assert not load.reader.wrong, load.reader.wrong
             if number % 100 == 0:
                 print(f"  {number} kills, {load.reader.total:,} results read", flush=True)
-        process = load.job.start()
-        try:
+        async with load.running(load.job) as process:
             await load.ends(process)
-        finally:
-            process.kill()
     return load.reader.total, steps
 
 

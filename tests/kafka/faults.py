@@ -25,34 +25,26 @@ __all__ = ["broker_gone", "brokers_killed", "brokers_stopped", "time_out", "two_
 
 async def brokers_killed(cluster: Cluster, directory: Path, *, times: int = 20) -> Load:
     """Kill one broker after the other by SIGKILL, and start each again."""
-    async with Load.on(cluster.kafka, directory) as load:
-        process = load.job.start()
-        try:
-            for number in range(times):
-                await load.goes_on()
-                broker = cluster.brokers[number % len(cluster.brokers)]
-                await asyncio.to_thread(broker.kill)
-                await load.goes_on()
-                await asyncio.to_thread(broker.start)
-            await load.ends(process)
-        finally:
-            process.kill()
+    async with Load.on(cluster.kafka, directory) as load, load.running(load.job) as process:
+        for number in range(times):
+            await load.goes_on()
+            broker = cluster.brokers[number % len(cluster.brokers)]
+            await asyncio.to_thread(broker.kill)
+            await load.goes_on()
+            await asyncio.to_thread(broker.start)
+        await load.ends(process)
     return load
 
 
 async def brokers_stopped(cluster: Cluster, directory: Path, *, times: int = 10) -> Load:
     """Stop the brokers as an operator does, and start them again."""
-    async with Load.on(cluster.kafka, directory) as load:
-        process = load.job.start()
-        try:
-            for number in range(times):
-                await load.goes_on()
-                broker = cluster.brokers[number % len(cluster.brokers)]
-                await asyncio.to_thread(broker.stop)
-                await asyncio.to_thread(broker.start)
-            await load.ends(process)
-        finally:
-            process.kill()
+    async with Load.on(cluster.kafka, directory) as load, load.running(load.job) as process:
+        for number in range(times):
+            await load.goes_on()
+            broker = cluster.brokers[number % len(cluster.brokers)]
+            await asyncio.to_thread(broker.stop)
+            await asyncio.to_thread(broker.start)
+        await load.ends(process)
     return load
 
 
@@ -60,31 +52,26 @@ async def broker_gone(cluster: Cluster, directory: Path, *, seconds: float = 60)
     """Leave the only broker away for a while."""
     clock = SystemClock()
     [broker] = cluster.brokers
-    async with Load.on(cluster.kafka, directory) as load:
-        process = load.job.start()
-        try:
-            await load.goes_on()
-            await asyncio.to_thread(broker.stop)
-            await clock.sleep_until(clock.now() + round(seconds * 1000))
-            await asyncio.to_thread(broker.start)
-            await load.ends(process)
-        finally:
-            process.kill()
+    async with Load.on(cluster.kafka, directory) as load, load.running(load.job) as process:
+        await load.goes_on()
+        await asyncio.to_thread(broker.stop)
+        await clock.sleep_until(clock.now() + round(seconds * 1000))
+        await asyncio.to_thread(broker.start)
+        await load.ends(process)
     return load
 
 
 async def time_out(cluster: Cluster, directory: Path) -> Load:
     """Freeze the job in the midst of a transaction until brokers have aborted that, and let it go on: a zombie."""
-    async with Load.on(cluster.kafka, directory, transaction_timeout="2s") as load:
-        process = load.variant(freeze_at="records_written").start()
-        try:
-            await process.is_frozen()
-            await cluster.kafka.settle(load.job.topic_out)
-            process.thaw()
-            await load.goes_on()
-            await load.ends(process)
-        finally:
-            process.kill()
+    async with (
+        Load.on(cluster.kafka, directory, transaction_timeout="2s") as load,
+        load.running(load.variant(freeze_at="records_written")) as process,
+    ):
+        await process.is_frozen()
+        await cluster.kafka.settle(load.job.topic_out)
+        process.thaw()
+        await load.goes_on()
+        await load.ends(process)
     return load
 
 
@@ -92,17 +79,13 @@ async def two_at_once(cluster: Cluster, directory: Path) -> Load:
     """Start two instances of the same app and shard at once: one of them stops, and the other goes on."""
     async with Load.on(cluster.kafka, directory) as load:
         other = load.variant(directory.with_name(f"{directory.name}-other"))
-        first, second = load.job.start(), other.start()
-        try:
+        async with load.running(load.job) as first, load.running(other) as second:
             await load.until(lambda: not (first.is_alive and second.is_alive), "one of two instances ends")
-            winner, loser = (first, second) if first.is_alive else (second, first)
+            winner, job, loser = (first, load.job, second) if first.is_alive else (second, other, first)
             code = await loser.end()
             assert code == 1, f"the loser ended with {code}"
             await load.goes_on()
-            await load.ends(winner)
-        finally:
-            first.kill()
-            second.kill()
+            await load.ends(winner, job)
     return load
 
 

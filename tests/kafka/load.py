@@ -29,9 +29,9 @@ from tests.kafka.client import Kafka
 from tests.kafka.kills.kinds import KEYS, KINDS
 from tests.kafka.kills.processes import Process
 
-__all__ = ["STARTING", "EndlessJob", "Load", "Reader"]
+__all__ = ["EndlessJob", "Load", "Reader"]
 
-STARTING = "(starting)"
+_STARTING = "(starting)"
 """The step of a job that has reached none."""
 _STEP_LENGTH = 40
 _PARTITIONS = 2
@@ -79,7 +79,7 @@ class EndlessJob:
     def start(self) -> Process:
         """Start it in a process of its own."""
         self.directory.mkdir(exist_ok=True)
-        self._step_file.write_bytes(STARTING.encode().ljust(_STEP_LENGTH))
+        self._step_file.write_bytes(_STARTING.encode().ljust(_STEP_LENGTH))
         return Process(self.run)
 
     def run(self) -> None:
@@ -189,9 +189,14 @@ class Load:
         """Return the same job elsewhere, or with a step to freeze at."""
         return replace(self.job, directory=directory or self.job.directory, freeze_at=freeze_at)
 
-    async def has_started(self, process: Process, job: EndlessJob | None = None) -> None:
-        """Return once a job that was started reaches its first step: from there on it can be asked to stop."""
-        await self.until(lambda: (job or self.job).step != STARTING or not process.is_alive, "the job starts")
+    @asynccontextmanager
+    async def running(self, job: EndlessJob) -> AsyncGenerator[Process]:
+        """Start a job; in the end it is killed if it runs."""
+        process = job.start()
+        try:
+            yield process
+        finally:
+            process.kill()
 
     async def goes_on(self, records: int = 100) -> None:
         """Return once further results have come.
@@ -203,13 +208,18 @@ class Load:
         await self.until(lambda: self.reader.total >= goal, "results come")
         assert not self.reader.wrong, self.reader.wrong
 
-    async def ends(self, process: Process) -> None:
+    async def ends(self, process: Process, job: EndlessJob | None = None) -> None:
         """Write nothing more, wait until all results have come, and stop the job.
+
+        Args:
+            process: Its process.
+            job: The job, if it is a variant.
 
         Raises:
             AssertionError: Results are lost or wrong, the job doesn't stop as it should, or its group lags.
         """
-        await self.has_started(process)
+        # From its first step on it can be asked to stop.
+        await self.until(lambda: (job or self.job).step != _STARTING or not process.is_alive, "the job starts")
         self._enough.set()
         await self.until(lambda: self.reader.total >= self.written, "all results come")
         assert not self.reader.wrong, self.reader.wrong
