@@ -80,11 +80,20 @@ class Access:
             ("SASL_TLS", every),
             ("PASSWORD_TLS", _sasl("SCRAM-SHA-512")),
         ]
-        return changed | {
-            f"listener.name.{name.lower()}.{setting}": value
-            for name, settings in by_listener
-            for setting, value in settings.items()
-        }
+        return (
+            changed
+            | {
+                # All may do everything that no rule is about, and the plain port's clients whatever rules say.
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "allow.everyone.if.no.acl.found": "true",
+                "super.users": "User:ANONYMOUS",
+            }
+            | {
+                f"listener.name.{name.lower()}.{setting}": value
+                for name, settings in by_listener
+                for setting, value in settings.items()
+            }
+        )
 
 
 def _tls(own: Path, trusted: Path) -> dict[str, str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
+import subprocess
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +14,14 @@ from typing import Any
 import pytest
 
 from streamproc import App, Once, Settings
+from streamproc.batch import Batch
 from streamproc.connectors.kafka import KafkaSettings, KafkaSink, KafkaSource
 from streamproc.connectors.kafka.cluster import Cluster as Client
-from streamproc.errors import SettingsError
+from streamproc.errors import SettingsError, SinkError, SourceError
 from streamproc.eventtime.clock import SystemClock
+from streamproc.io.sink import OutboxEntry, SinkContext
+from streamproc.io.source import Limits, SourceContext, SourceReader
+from streamproc.testing.journal import MemoryJournal
 from tests.kafka.client import Kafka, unique
 from tests.kafka.cluster import Cluster
 from tests.kafka.program import Program
@@ -259,3 +265,52 @@ async def test_a_job_that_is_not_let_in_ends_with_the_reason(secured: Kafka, acc
     given = password("PLAIN", password="wrong-and-secret")
     with pytest.raises(SettingsError, match="refuses user 'ann' by PLAIN"):
         await through(secured, access.address("SASL"), given, tmp_path)
+
+
+def deny(program: Program, kafka: Kafka, operation: str, topic: str, scratch: Path) -> None:
+    """Forbid the user to do something with a topic, by Kafka's own tool."""
+    rule = ("--add", "--deny-principal", f"User:{USER}", "--operation", operation, "--topic", topic, "--force")
+    done = subprocess.run(
+        program.command(
+            "org.apache.kafka.tools.AclCommand", "--bootstrap-server", kafka.bootstrap, *rule, scratch=scratch
+        ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def read_on(reader: SourceReader) -> None:
+    """Read until that fails."""
+    while True:
+        await reader.take(Limits(10, 1_000))
+        await reader.wait()
+
+
+async def test_a_right_that_is_lost_while_it_runs_is_told(
+    program: Program, secured: Kafka, access: Access, tmp_path: Path
+) -> None:
+    settings = password("SCRAM-SHA-512") | {"bootstrap.servers": access.address("SASL")}
+    topic_in, topic_out = await secured.create_topic("in"), await secured.create_topic("out")
+    await secured.produce(topic_in, [b"a"])
+    context = SourceContext("in", SystemClock(), MemoryJournal, app=unique("app"), timed=False)
+    reader = KafkaSource(topic_in, kafka=settings).open(context)
+    await reader.start({})
+    await reader.wait()
+    writer = KafkaSink[str](topic_out, kafka=settings).open(SinkContext(context.app, "out", context.clock))
+    await writer.start()
+    await writer.publish(OutboxEntry(1, 0, writer.encode(Batch(["a"]))))
+
+    await asyncio.to_thread(deny, program, secured, "Read", topic_in, tmp_path)
+    await asyncio.to_thread(deny, program, secured, "Write", topic_out, tmp_path)
+    async with asyncio.timeout(30):
+        with pytest.raises(SourceError, match=f"may not read topic '{topic_in}' any more: grant it READ"):
+            await read_on(reader)
+        with pytest.raises(SinkError, match="this client may not write to the topic"):
+            await writer.publish(OutboxEntry(2, 0, writer.encode(Batch(["b"]))))
+    await reader.close()
+    await writer.close()
+    assert [message.value for message in await secured.read(topic_out)] == [b"a"]
