@@ -114,8 +114,8 @@ class Producer:
         request = AddPartitionsToTxnRequest(self._id, self._producer, self._epoch, list(topics.items()))
         await self._coordinate(request, _codes_by_partition, "AddPartitionsToTxn")
 
-    async def produce(self, batches: Sequence[Outgoing], time: int) -> None:
-        """Write batches, and return when all replicas that have to have them.
+    async def produce(self, batches: Sequence[Outgoing], time: int) -> dict[Partition, int]:
+        """Write batches, and return the offsets behind them when all replicas that have to have them.
 
         Args:
             batches: What to write; those of one partition in their order.
@@ -127,9 +127,13 @@ class Producer:
             if node is None:
                 raise StartAgainError(f"{batch.topic}/{batch.partition} has no leader")
             by_node[node].append((Partition(batch.topic, batch.partition), batch))
-        await _together(*(self._produce(node, its, time) for node, its in by_node.items()))
+        ends: dict[Partition, int] = {}
+        await _together(*(self._produce(node, its, time, ends) for node, its in by_node.items()))
+        return ends
 
-    async def _produce(self, node: int, batches: Sequence[tuple[Partition, Outgoing]], time: int) -> None:
+    async def _produce(
+        self, node: int, batches: Sequence[tuple[Partition, Outgoing]], time: int, ends: dict[Partition, int]
+    ) -> None:
         """Write batches to one broker: each request has one batch of a partition at most."""
         requests: list[dict[Partition, bytearray]] = []
         places: dict[Partition, int] = defaultdict(int)
@@ -140,7 +144,7 @@ class Producer:
                 requests.append({})
             requests[place][partition] = self._sealed(partition, batch, time)
         for at in range(0, len(requests), _IN_FLIGHT):
-            await _together(*(self._send(node, request) for request in requests[at : at + _IN_FLIGHT]))
+            await _together(*(self._send(node, request, ends) for request in requests[at : at + _IN_FLIGHT]))
 
     def _sealed(self, partition: Partition, batch: Outgoing, time: int) -> bytearray:
         sequence = self._sequences[partition]
@@ -149,7 +153,7 @@ class Producer:
         self._sequences[partition] = (sequence + raw.count) % (1 << 31)
         return seal(batch.batch, self._producer, self._epoch, sequence, shift=0 if batch.timed else time)
 
-    async def _send(self, node: int, batches: Mapping[Partition, bytearray]) -> None:
+    async def _send(self, node: int, batches: Mapping[Partition, bytearray], ends: dict[Partition, int]) -> None:
         topics: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
         for (topic, number), batch in batches.items():
             topics[topic].append((number, bytes(batch)))
@@ -157,6 +161,11 @@ class Producer:
         answer = await self._try(lambda: self._cluster.send(node, request))
         codes = {code: f"{topic}/{part[0]}" for topic, parts in answer.topics for part in parts for code in (part[1],)}
         self._check(codes, f"Produce to {', '.join(codes.values())}")
+        for topic, parts in answer.topics:
+            for number, _, first, *_ in parts:
+                partition = Partition(topic, number)
+                [raw] = RawBatch.all_in(bytes(batches[partition]))
+                ends[partition] = max(ends.get(partition, 0), first + raw.count)
 
     async def add_offsets(self, group: str) -> None:
         """Make the offsets of a group a part of the transaction."""

@@ -3,7 +3,7 @@
     start       look at the mark; give way if it is ahead of our state (only the engine can say so properly)
                 new epoch: whoever was before us can't commit any more; read the mark again, now it is the truth
                 take over: a transaction with the mark, owned by us
-    publish     a transaction: records, source offsets, mark with the batch id
+    publish     a transaction: records, source offsets, mark with the batch id; then wait until all of it is visible
                 whatever goes wrong: new epoch, read the mark, and begin anew or be done if it has the batch
 
 A new epoch of ours fences an older instance, and its attempt to go on fences us in turn; that is why the mark has an
@@ -14,9 +14,10 @@ publishes: a transaction of another fails, as its epoch is older, before or at i
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -28,7 +29,7 @@ from streamproc.io.sink import OutboxEntry, SinkContext, SinkWriter
 
 from .cluster import Cluster
 from .mark import Mark, MarkPlace
-from .offsets import Committed, Partition
+from .offsets import LATEST, Committed, Partition, list_offsets
 from .outgoing import Encoding, Outgoing, decode_payload
 from .partitioner import Partitioner
 from .settings import KafkaSettings
@@ -36,6 +37,8 @@ from .transaction import EpochFencedError, Producer, StartAgainError
 
 __all__ = ["KafkaWriter", "WriteOptions"]
 
+_VISIBLE_MS = (1, 1, 2, 2, 5, 5, 10, 20, 50, 100, 100)
+"""How long to wait between looks whether a committed transaction is visible, until it is ended again."""
 _PAUSES_MS = (50, 100, 200, 500, 1_000)
 """How long to wait before a further attempt; then always the last."""
 
@@ -83,6 +86,8 @@ class KafkaWriter(SinkWriter):
         self._me = secrets.token_hex(8)
         self._published: int | None = None
         self._ready = False
+        self._ended: int | None = None
+        self._ends: dict[Partition, int] = {}
 
     async def start(self) -> int | None:
         """Connect, take over, and return the last published batch."""
@@ -155,8 +160,7 @@ class KafkaWriter(SinkWriter):
 
     async def _write_mark(self, mark: Mark) -> None:
         """Write the mark alone."""
-        await self._write_offsets(self._place.group, self._place.written(mark))
-        await self._producer.commit()
+        await self._end({self._place.group: self._place.written(mark)})
 
     async def _transact(self, batches: list[Outgoing], entry: OutboxEntry) -> None:
         """Publish a batch in one transaction, unless it is found to be published."""
@@ -172,19 +176,54 @@ class KafkaWriter(SinkWriter):
                 )
             self._ready = True
             if mark.batch is not None and mark.batch >= entry.batch_id:
-                return
-        # Whatever comes of it: only its end makes it known again.
-        self._ready = False
+                self._ended = entry.batch_id
+        partitions = {Partition(batch.topic, batch.partition) for batch in batches}
         offsets = {self._place.group: self._place.written(Mark(self._me, entry.batch_id)), **self._offsets(entry)}
-        await self._producer.add_partitions({Partition(batch.topic, batch.partition) for batch in batches})
-        step("transaction_begun")
-        await self._producer.produce(batches, entry.time)
-        step("records_written")
+        if self._ended != entry.batch_id:
+            # Whatever comes of it: only its end makes it known again.
+            self._ready = False
+            await self._producer.add_partitions(partitions)
+            step("transaction_begun")
+            self._ends = await self._producer.produce(batches, entry.time)
+            step("records_written")
+            await self._end(offsets)
+            self._ended = entry.batch_id
+            step("transaction_ended")
+        await self._make_visible(entry.batch_id, partitions, offsets)
+
+    async def _end(self, offsets: Mapping[str, Mapping[Partition, Committed]]) -> None:
+        """Write offsets and commit the transaction."""
+        self._ready = False
         for group, committed in offsets.items():
             await self._write_offsets(group, committed)
         await self._producer.commit()
         self._ready = True
-        step("transaction_ended")
+
+    async def _make_visible(
+        self, batch_id: int, partitions: Set[Partition], offsets: Mapping[str, Mapping[Partition, Committed]]
+    ) -> None:
+        """Return once everybody sees a batch whose transaction is committed.
+
+        A coordinator writes no markers to partitions whose leader it doesn't know at that moment, and counts the
+        transaction as complete all the same: seen with a single broker that was stopped. The records are neither
+        committed nor aborted then. An empty transaction with the same partitions writes the markers again; where they
+        were written before, it has no effect.
+        """
+        for pause in _VISIBLE_MS:
+            ends, mark = await asyncio.gather(
+                list_offsets(self._cluster, dict.fromkeys(self._ends, LATEST)), self._place.read(self._cluster)
+            )
+            if (
+                mark is not None
+                and (mark.batch or 0) >= batch_id
+                and all((ends[partition] or 0) >= end for partition, end in self._ends.items())
+            ):
+                return
+            await self._clock.sleep_until(self._clock.now() + pause)
+        self._ready = False
+        await self._producer.add_partitions(partitions)
+        await self._end(offsets)
+        raise StartAgainError(f"batch {batch_id} is committed, but was not to be seen: its transaction was ended again")
 
     async def _write_offsets(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
         """Write a group's offsets as a part of a transaction."""
