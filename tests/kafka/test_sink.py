@@ -10,6 +10,7 @@ import pytest
 from streamproc import App, Once, Settings
 from streamproc.batch import Batch
 from streamproc.connectors.kafka import KafkaSink, KafkaSource
+from streamproc.connectors.kafka.transaction import Producer
 from streamproc.errors import EncodeError, FencedError, SinkError
 from streamproc.eventtime.clock import SystemClock
 from streamproc.io.sink import OutboxEntry, SinkContext, SinkWriter
@@ -244,3 +245,28 @@ async def test_at_least_once_needs_no_transaction(kafka: Kafka) -> None:
     await second.publish(entry(second, 2, "c"))
     await second.close()
     assert await values(kafka, topic) == [b"a", b"b", b"a", b"b", b"c"]
+
+
+async def test_a_commit_without_markers_is_made_good(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As a coordinator does that can't reach the leaders: it says that the transaction is committed, and nobody sees it.
+    topic = await kafka.create_topic(partitions=2)
+    writer = open_writer(KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap}), unique("app"))
+    await writer.start()
+    with monkeypatch.context() as broken:
+        left_out: list[int] = []
+
+        async def commit(_: Producer) -> None:
+            left_out.append(1)
+            broken.undo()
+
+        broken.setattr(Producer, "commit", commit)
+        await writer.publish(OutboxEntry(1, 0, writer.encode(Batch(["a", "b"], ["1", "2"]))))
+        assert left_out == [1]
+    await writer.publish(OutboxEntry(2, 0, writer.encode(Batch(["c", "d"], ["1", "2"]))))
+    await writer.close()
+    assert sorted((m.key, m.offset, m.value) for m in await kafka.read(topic) if m.key) == [
+        (b"1", 0, b"a"),
+        (b"1", 2, b"c"),
+        (b"2", 0, b"b"),
+        (b"2", 2, b"d"),
+    ]
