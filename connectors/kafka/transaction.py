@@ -95,6 +95,11 @@ class Producer:
         self._epoch = -1
         self._sequences: dict[Partition, int] = defaultdict(int)
 
+    @property
+    def id(self) -> int:
+        """The number of the producer in its record batches."""
+        return self._producer
+
     async def init(self) -> None:
         """Become the producer: with a new epoch, once everything that was begun before is decided."""
         request = InitProducerIdRequest(self._id, self._timeout_ms)

@@ -14,7 +14,6 @@ publishes: a transaction of another fails, as its epoch is older, before or at i
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Set
@@ -30,6 +29,7 @@ from streamproc.io.sink import OutboxEntry, SinkContext, SinkWriter
 from .cluster import Cluster
 from .mark import Mark, MarkPlace
 from .offsets import LATEST, Committed, Partition, list_offsets
+from .open_transactions import open_transactions
 from .outgoing import Encoding, Outgoing, decode_payload
 from .partitioner import Partitioner
 from .settings import KafkaSettings
@@ -210,20 +210,23 @@ class KafkaWriter(SinkWriter):
         were written before, it has no effect.
         """
         for pause in _VISIBLE_MS:
-            ends, mark = await asyncio.gather(
-                list_offsets(self._cluster, dict.fromkeys(self._ends, LATEST)), self._place.read(self._cluster)
-            )
-            if (
-                mark is not None
-                and (mark.batch or 0) >= batch_id
-                and all((ends[partition] or 0) >= end for partition, end in self._ends.items())
-            ):
+            if await self._is_complete(batch_id):
                 return
             await self._clock.sleep_until(self._clock.now() + pause)
         self._ready = False
         await self._producer.add_partitions(partitions)
         await self._end(offsets)
         raise StartAgainError(f"batch {batch_id} is committed, but was not to be seen: its transaction was ended again")
+
+    async def _is_complete(self, batch_id: int) -> bool:
+        """Return whether all markers of a batch's transaction are written."""
+        mark = await self._place.read(self._cluster)
+        if mark is None or (mark.batch or 0) < batch_id:
+            return False
+        ends = await list_offsets(self._cluster, dict.fromkeys(self._ends, LATEST))
+        hidden = [partition for partition, end in self._ends.items() if (ends[partition] or 0) < end]
+        # What is hidden may be so by the open transaction of somebody else.
+        return not (hidden and await open_transactions(self._cluster, self._producer.id, hidden))
 
     async def _write_offsets(self, group: str, offsets: Mapping[Partition, Committed]) -> None:
         """Write a group's offsets as a part of a transaction."""

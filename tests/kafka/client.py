@@ -168,6 +168,17 @@ class Kafka:
             for message, at in zip(wanted, written, strict=True)
         ]
 
+    @asynccontextmanager
+    async def open_transaction(self, topic: str, value: bytes) -> AsyncGenerator[None]:
+        """Write a record in a transaction, and abort that in the end."""
+        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap, transactional_id=unique("writer")) as producer:
+            await producer.begin_transaction()
+            await producer.send_and_wait(topic, value)
+            try:
+                yield
+            finally:
+                await producer.abort_transaction()
+
     async def read(self, topic: str, *, committed: bool = True) -> list[Message]:
         """Return all messages that a topic has now, by partition and offset.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +271,15 @@ async def test_a_commit_without_markers_is_made_good(kafka: Kafka, monkeypatch: 
         (b"2", 0, b"b"),
         (b"2", 2, b"d"),
     ]
+
+
+async def test_the_open_transaction_of_another_producer_is_not_waited_for(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    writer = open_writer(KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap}), unique("app"))
+    await writer.start()
+    async with kafka.open_transaction(topic, b"open"):
+        async with asyncio.timeout(20):
+            await writer.publish(entry(writer, 1, "a"))
+            await writer.publish(entry(writer, 2, "b"))
+    await writer.close()
+    assert await values(kafka, topic) == [b"a", b"b"]

@@ -190,6 +190,13 @@ def recovery_without_asking_the_sink() -> None:
 # --- the transaction ---
 
 
+def unasked(_is_complete: Any) -> Any:
+    async def is_complete(_self: Any, _batch_id: int) -> bool:
+        return True
+
+    return is_complete
+
+
 @mutant("transaction_ended")
 def batch_id_left_out() -> None:
     def unnumbered(written: Any) -> Any:
@@ -199,6 +206,7 @@ def batch_id_left_out() -> None:
         return write
 
     changed(mark.MarkPlace, "written", unnumbered)
+    changed(writer.KafkaWriter, "_is_complete", unasked)
 
 
 @mutant("records_committed")
