@@ -11,13 +11,20 @@ when, and what an answer means, is up to who calls: nothing is retried here but 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, TypeVar
 
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType  # type: ignore[import-untyped]
-from aiokafka.errors import KafkaConnectionError, KafkaError, StaleMetadata, for_code  # type: ignore[import-untyped]
+from aiokafka.errors import (  # type: ignore[import-untyped]
+    KafkaConnectionError,
+    KafkaError,
+    LeaderNotAvailableError,
+    StaleMetadata,
+    for_code,
+)
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
 from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]
 
@@ -28,6 +35,8 @@ from .connection import FetchConnection, Memory
 from .settings import KafkaSettings
 
 __all__ = ["Cluster", "Coordinator", "Topic"]
+
+PartitionT = TypeVar("PartitionT", bound=tuple[str, int])
 
 _PATIENCE_MS = 60_000
 """How long a first contact may take; once there was one, who calls decides."""
@@ -175,6 +184,20 @@ class Cluster:
         """Return the broker that leads a partition, if there is one now."""
         node: int | None = self._client.cluster.leader_for_partition(TopicPartition(topic, partition))
         return None if node == -1 else node
+
+    def by_leader(self, partitions: Iterable[PartitionT]) -> dict[int, list[PartitionT]]:
+        """Return partitions, each a topic and a number, by the brokers that lead them.
+
+        Raises:
+            LeaderNotAvailableError: One has no leader now.
+        """
+        found: dict[int, list[PartitionT]] = defaultdict(list)
+        for partition in partitions:
+            node = self.leader(*partition)
+            if node is None:
+                raise LeaderNotAvailableError("/".join(map(str, partition)))
+            found[node].append(partition)
+        return found
 
     async def send(self, node: int, request: Any) -> Any:
         """Send a request to a broker and return its answer.

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from aiokafka.errors import LeaderNotAvailableError, for_code  # type: ignore[import-untyped]
+from aiokafka.errors import for_code  # type: ignore[import-untyped]
 from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest  # type: ignore[import-untyped]
 from aiokafka.protocol.offset import OffsetRequest  # type: ignore[import-untyped]
 
@@ -71,14 +71,11 @@ async def list_offsets(
     Raises:
         KafkaError: A broker can't answer.
     """
-    by_node: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
-    for partition, time in times.items():
-        node = cluster.leader(*partition)
-        if node is None:
-            raise LeaderNotAvailableError(str(partition))
-        by_node[node][partition.topic].append((partition.number, time))
     found: dict[Partition, int | None] = {}
-    for node, topics in by_node.items():
+    for node, asked in cluster.by_leader(times).items():
+        topics: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        for partition in asked:
+            topics[partition.topic].append((partition.number, times[partition]))
         answer = await cluster.send(node, OffsetRequest(-1, int(committed), list(topics.items())))
         for topic, partitions in answer.topics:
             for number, code, _, offset, *_ in partitions:

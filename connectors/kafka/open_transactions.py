@@ -12,7 +12,6 @@ from typing import Any
 
 from aiokafka.errors import (  # type: ignore[import-untyped]
     IncompatibleBrokerVersion,
-    LeaderNotAvailableError,
     TopicAuthorizationFailedError,
     for_code,
 )
@@ -101,14 +100,11 @@ async def open_transactions(cluster: Cluster, producer: int, partitions: Collect
     Raises:
         KafkaError: A broker can't answer.
     """
-    by_node: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for partition in partitions:
-        node = cluster.leader(*partition)
-        if node is None:
-            raise LeaderNotAvailableError(str(partition))
-        by_node[node][partition.topic].append(partition.number)
     found: set[Partition] = set()
-    for node, topics in by_node.items():
+    for node, asked in cluster.by_leader(partitions).items():
+        topics: dict[str, list[int]] = defaultdict(list)
+        for partition in asked:
+            topics[partition.topic].append(partition.number)
         try:
             answer = await cluster.send(node, _DescribeProducersRequest(topics))
         except (IncompatibleBrokerVersion, NotImplementedError):

@@ -169,7 +169,7 @@ class Producer:
         for topic, parts in answer.topics:
             for number, _, first, *_ in parts:
                 partition = Partition(topic, number)
-                [raw] = RawBatch.all_in(bytes(batches[partition]))
+                [raw] = RawBatch.all_in(memoryview(batches[partition]))
                 ends[partition] = max(ends.get(partition, 0), first + raw.count)
 
     async def add_offsets(self, group: str) -> None:

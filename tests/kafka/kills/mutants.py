@@ -262,7 +262,7 @@ def no_barrier_between_instances() -> None:
 @mutant("refused")
 def answers_of_brokers_not_looked_at() -> None:
     def unlooked(_send: Any) -> Any:
-        async def send(self: Any, node: int, batches: Mapping[Partition, bytearray]) -> None:
+        async def send(self: Any, node: int, batches: Mapping[Partition, bytearray], _ends: Any) -> None:
             topics: dict[str, list[tuple[int, bytes]]] = {}
             for (topic, number), batch in batches.items():
                 topics.setdefault(topic, []).append((number, bytes(batch)))
