@@ -22,6 +22,7 @@ from streamproc.engine.job import Job
 from streamproc.engine.shard import Shard
 from streamproc.errors import PipelineError, StreamprocError
 from streamproc.eventtime.clock import Clock, SystemClock
+from streamproc.eventtime.partitions import PartitionProgress
 from streamproc.io.source import Source, no_step
 from streamproc.logs import configure_logging
 from streamproc.metrics import JobMetrics
@@ -117,6 +118,11 @@ class App:
     def metrics(self) -> JobMetrics:
         """The counts since the last start; empty before the first."""
         return JobMetrics() if self._shard is None else self._shard.metrics
+
+    @property
+    def event_time_progress(self) -> dict[str, list[PartitionProgress]]:
+        """How far each partition of the sources has come in event time, by the name of the ``event_time`` operator."""
+        return {} if self._shard is None else self._shard.progress
 
     @property
     def state_path(self) -> Path:

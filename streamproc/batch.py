@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any, Protocol
+from itertools import chain, pairwise
+from typing import Any, NamedTuple, Protocol
 
-__all__ = ["Batch", "Origin", "Origins", "Segment", "SegmentOrigins", "concat"]
+from streamproc.watermark import START_OF_TIME, Watermark, merge
+
+__all__ = ["Batch", "Origin", "Origins", "Run", "Segment", "SegmentOrigins", "concat"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,20 @@ class SegmentOrigins:
                 yield Origin(self.source, segment.partition, segment.position(row))
 
 
+class Run(NamedTuple):
+    """Rows of a batch, one after the other, that come from one partition of a source.
+
+    Attributes:
+        source: The operator name of the source.
+        partition: Its name for the partition; empty where it doesn't tell partitions apart.
+        rows: How many.
+    """
+
+    source: str
+    partition: str
+    rows: int
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows as columns of equal length. Treated as immutable: several operators may read the same lists.
@@ -89,15 +106,17 @@ class Batch:
         origins: Where they came from. Known for free as long as rows map one to one to those of a source; behind
             an operator that drops or adds rows only when the batch is run with ``lineage`` (see
             `streamproc.engine.failures`).
-        watermark: The promise that comes with the batch, in epoch milliseconds: on this edge, no record of a later
-            batch has a smaller timestamp unless it is late.
+        watermark: How far event time has come on this edge.
+        runs: Which rows come from which partition, where ``event_time`` further down asks for it, and operators before
+            it keep rows in their order; else None.
     """
 
     values: list[Any]
     keys: list[Any] | None = None
     timestamps: list[int] | None = None
     origins: Origins | None = None
-    watermark: int = field(default=-(1 << 62))
+    watermark: Watermark = field(default=Watermark(START_OF_TIME))
+    runs: Sequence[Run] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -115,21 +134,23 @@ class Batch:
             None if timestamps is None else [timestamps[i] for i in indices],
             None if origins is None else [origins[i] for i in indices],
             self.watermark,
+            None if self.runs is None else _runs_at(self.runs, indices),
         )
 
 
 def concat(batches: Sequence[Batch], *, time: int) -> Batch:
-    """Return the rows of several batches one after the other; the watermark is the smallest.
+    """Return the rows of several batches one after the other; the watermarks are merged.
 
     Args:
         batches: At least one.
         time: The timestamp of rows whose batch has no timestamp column, where others have one.
     """
-    watermark = min(batch.watermark for batch in batches)
+    watermark = merge(batch.watermark for batch in batches)
+    tracked = all(batch.runs is not None for batch in batches)
     filled = [batch for batch in batches if batch.values]
     if len(filled) <= 1:
         only = filled[0] if filled else batches[0]
-        return Batch(only.values, only.keys, only.timestamps, only.origins, watermark)
+        return Batch(only.values, only.keys, only.timestamps, only.origins, watermark, only.runs if tracked else None)
     keyed = any(batch.keys is not None for batch in filled)
     timed = any(batch.timestamps is not None for batch in filled)
     known = all(batch.origins is not None for batch in filled)
@@ -139,4 +160,20 @@ def concat(batches: Sequence[Batch], *, time: int) -> Batch:
         list(chain.from_iterable(batch.timestamps or [time] * len(batch) for batch in filled)) if timed else None,
         list(chain.from_iterable(batch.origins or () for batch in filled)) if known else None,
         watermark,
+        list(chain.from_iterable(batch.runs or () for batch in filled)) if tracked else None,
     )
+
+
+def _runs_at(runs: Sequence[Run], indices: Sequence[int]) -> Sequence[Run] | None:
+    """Return the runs of the rows at some indices; None where these are not in order."""
+    if len(runs) == 1:
+        return [runs[0]._replace(rows=len(indices))]
+    if any(earlier > later for earlier, later in pairwise(indices)):
+        return None
+    found: list[Run] = []
+    end = taken = 0
+    for run in runs:
+        end += run.rows
+        before, taken = taken, bisect_left(indices, end, taken)
+        found.append(run._replace(rows=taken - before))
+    return found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Any, TypeVar
@@ -80,6 +81,7 @@ class GeneratorReader(SourceReader):
         self._next = {p: p for p in range(source.partitions) if p % context.shards == context.shard}
         self._end: float = math.inf if source.limit is None else source.limit
         self._schedule = Schedule(source.rate, 0, 0)
+        self._paused: frozenset[str] = frozenset()
         self._random = Random()  # noqa: S311  # made-up records, no secrets
 
     async def start(self, positions: Mapping[str, Position]) -> None:
@@ -96,7 +98,8 @@ class GeneratorReader(SourceReader):
         positions: dict[str, Position | None] = {}
         step, due = self._source.partitions, self._due()
         # The furthest behind first, with a share that is rounded up: so none starves when there is always too much.
-        behind_first = sorted(self._next.items(), key=lambda item: item[1])
+        going_on = [item for item in self._next.items() if str(item[0]) not in self._paused]
+        behind_first = sorted(going_on, key=lambda item: item[1])
         for done, (partition, first) in enumerate(behind_first):
             share = -(-(limits.records - len(values)) // (len(behind_first) - done))
             records = range(first, due, step)[:share]
@@ -105,12 +108,26 @@ class GeneratorReader(SourceReader):
             values += map(self._make, records)
             segments.append(Segment(str(partition), len(records), first, step))
             self._next[partition] = positions[str(partition)] = records[-1] + step
-        return SourceBatch(values, segments, positions, more=any(record < due for record in self._next.values()))
+        more = any(self._next[partition] < due for partition, _ in going_on)
+        caught_up = {str(partition): record >= due for partition, record in self._next.items()}
+        return SourceBatch(values, segments, positions, more=more, caught_up=caught_up)
 
     async def wait(self) -> None:
         """Return once a record is due, or there will be none any more."""
-        if not self.finished:
-            await self._clock.sleep_until(self._schedule.when(min(self._next.values())))
+        if self.finished:
+            return
+        going_on = [
+            record
+            for partition, record in self._next.items()
+            if record < self._end and str(partition) not in self._paused
+        ]
+        if not going_on:
+            await asyncio.get_running_loop().create_future()
+        await self._clock.sleep_until(self._schedule.when(min(going_on)))
+
+    def pause(self, partitions: Collection[str]) -> None:
+        """Make no records of some partitions; they come when it is over."""
+        self._paused = frozenset(partitions)
 
     @property
     def finished(self) -> bool:

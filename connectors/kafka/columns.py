@@ -132,6 +132,7 @@ class PartitionLog:
         """The next offset to fetch."""
         self.bytes = 0
         """How many bytes wait to be taken."""
+        self._end_seen_at: int | None = None
         self._committed = committed
         self._whole = whole
         self._max_batch_bytes = max_batch_bytes
@@ -151,6 +152,14 @@ class PartitionLog:
         self._batches[:0] = batches
         self.bytes += sum(len(batch.data) for batch in batches)
         self._skip()
+
+    def answered(self, high_watermark: int, now: int) -> None:
+        """Learn where the partition ended when the broker answered, behind what it has just given."""
+        self._end_seen_at = now if self.fetch_from >= high_watermark else None
+
+    def caught_up(self, since: int) -> bool:
+        """Return whether everything was taken, and the broker has said at a time or later that there is no more."""
+        return not self.has_records and self._end_seen_at is not None and self._end_seen_at >= since
 
     def go_to(self, offset: int) -> None:
         """Fetch from another offset on; what was fetched before is still given."""

@@ -197,7 +197,7 @@ class Fetcher:
         else:
             healthy = True
             for topic, partitions in answer.topics:
-                for number, code, _, *rest in partitions:
+                for number, code, high_watermark, *rest in partitions:
                     partition = Partition(topic, number)
                     if code:
                         healthy = await self._error(self.logs[partition], for_code(code)) and healthy
@@ -206,8 +206,10 @@ class Fetcher:
                         await self._came_back(partition)
                         del self._unknown_since[partition]
                     aborted, data = _aborted(rest), rest[-1]
+                    log = self.logs[partition]
                     if data:
-                        self.logs[partition].add(data, aborted)
+                        log.add(data, aborted)
+                    log.answered(high_watermark, self._clock.now())
             if healthy and not self._paused:
                 self._blocked(None)
         finally:

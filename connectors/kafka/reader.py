@@ -45,6 +45,8 @@ log = logging.getLogger("streamproc.kafka")
 _CLOSING_MS = 2_000
 """How long a last commit of offsets may take: it is for show."""
 _RETRY_MS = 200
+_LOOKED_MS = 5_000
+"""For how long it is taken for granted that a partition has ended where it did: the broker says so twice a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,7 @@ class KafkaReader(SourceReader):
         self._ids: dict[str, str] = {}
         self._untold: dict[str, Position | None] = {}
         self._scratch = Scratch()
+        self._paused: frozenset[str] = frozenset()
         self._turn = 0
         self._ends: dict[Partition, int] | None = None
         self._published: dict[Partition, int] = {}
@@ -141,7 +144,7 @@ class KafkaReader(SourceReader):
         segments: list[Segment] = []
         moved, self._untold = self._untold, {}
         size = 0
-        logs = list(self._fetcher.logs.values())
+        logs = self._going_on()
         self._turn += 1
         first = self._turn % max(1, len(logs))
         for partition_log in logs[first:] + logs[:first]:
@@ -160,11 +163,15 @@ class KafkaReader(SourceReader):
                 moved[str(partition)] = self._told[partition] = partition_log.position
         self._fetcher.taken()
         more = any(self._is_due(log) for log in logs)
-        return SourceBatch(values, segments, moved, times, more=more)
+        return SourceBatch(values, segments, moved, times, more=more, caught_up=self._caught_up())
+
+    def pause(self, partitions: Collection[str]) -> None:
+        """Take nothing from some partitions; up to a buffer's size is fetched of them."""
+        self._paused = frozenset(partitions)
 
     async def wait(self) -> None:
         """Return once records have arrived, or all that was to be read is."""
-        while not (self.finished or any(map(self._is_due, self._fetcher.logs.values()))):
+        while not (self.finished or any(map(self._is_due, self._going_on()))):
             self._check()
             await self._fetcher.arrived()
         self._check()
@@ -212,6 +219,21 @@ class KafkaReader(SourceReader):
         return [
             KafkaRecord(r.key, r.value, topic, number, r.offset, r.timestamp, tuple(r.headers)) for r in taken.records
         ]
+
+    def _going_on(self) -> list[PartitionLog]:
+        """Return the partitions that are not paused."""
+        logs = self._fetcher.logs
+        if not self._paused:
+            return list(logs.values())
+        return [log for partition, log in logs.items() if str(partition) not in self._paused]
+
+    def _caught_up(self) -> dict[str, bool]:
+        since = self._clock.now() - _LOOKED_MS
+        ends = self._ends
+        return {
+            str(partition): log.caught_up(since) or (ends is not None and log.position >= ends.get(partition, 0))
+            for partition, log in self._fetcher.logs.items()
+        }
 
     def _is_due(self, partition_log: PartitionLog) -> bool:
         """Return whether a partition has something to take."""

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from streamproc.errors import SourceError
 
-__all__ = ["MemoryQueue", "QueuedList"]
+__all__ = ["MemoryQueue", "QueuedList", "Waiters"]
 
 T = TypeVar("T")
 
@@ -32,13 +32,40 @@ class QueuedList(Generic[T]):
     timestamps: list[int] | None
 
 
-class MemoryQueue(Generic[T]):
-    """Lists of records in the order in which they were sent. For use by one event loop at a time."""
+class Waiters:
+    """Those who wait for something to be sent."""
 
     def __init__(self) -> None:
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def changed(self) -> None:
+        """Return at the next `wake`."""
+        # A future for each waiter, as an `asyncio.Event` would bind the queue to the first loop that waits.
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiting.discard(waiter)
+
+    def wake(self) -> None:
+        """Let all who wait go on."""
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+class MemoryQueue(Generic[T]):
+    """Lists of records in the order in which they were sent. For use by one event loop at a time.
+
+    Args:
+        waiters: Who is woken at each ``send`` and ``close``.
+    """
+
+    def __init__(self, waiters: Waiters) -> None:
         self._lists: list[QueuedList[T]] = []
         self._starts: list[int] = []
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters = waiters
         self.size = 0
         """How many records were sent: the position behind the last."""
         self.closed = False
@@ -58,12 +85,12 @@ class MemoryQueue(Generic[T]):
         self._starts.append(self.size)
         self._lists.append(queued)
         self.size += len(queued.values)
-        self._wake()
+        self._waiters.wake()
 
     def close(self) -> None:
         """Say that no more records will come. May be called twice."""
         self.closed = True
-        self._wake()
+        self._waiters.wake()
 
     def read(self, position: int) -> QueuedList[T]:
         """Return the rest of the list that holds the record at a position below ``size``."""
@@ -73,18 +100,3 @@ class MemoryQueue(Generic[T]):
         if not skip:
             return found
         return QueuedList(found.values[skip:], None if found.timestamps is None else found.timestamps[skip:])
-
-    async def changed(self) -> None:
-        """Return at the next ``send`` or ``close``."""
-        # A future for each waiter, as an `asyncio.Event` would bind the queue to the first loop that waits.
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.add(waiter)
-        try:
-            await waiter
-        finally:
-            self._waiters.discard(waiter)
-
-    def _wake(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)

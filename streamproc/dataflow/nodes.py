@@ -125,16 +125,22 @@ class EventTime(Node):
 
     Attributes:
         fn: Returns a record's time: epoch milliseconds, or an aware `datetime`. None takes the source's own.
-        out_of_orderness_ms: By how much a record may be older than the newest one before it.
+        out_of_orderness_ms: By how much a record may be older than the newest one before it in its partition.
+        idle_after_ms: After how long without records a partition doesn't hold the watermark back; None for never.
+        alignment_ms: By how much a partition may be ahead of the slowest before it is paused; None for any.
+        max_ahead_ms: By how much a timestamp may be ahead of the clock; None for any.
     """
 
     fn: Function | None
     out_of_orderness_ms: int
+    idle_after_ms: int | None
+    alignment_ms: int | None
+    max_ahead_ms: int | None
     kind: ClassVar[str] = "event_time"
     stateful: ClassVar[bool] = True
 
     def configuration(self) -> dict[str, str]:
-        """Nothing: the newest timestamp is kept, and any bound may be applied to it."""
+        """Nothing: the newest timestamps are kept, and any bound may be applied to them."""
         return {}
 
 

@@ -11,7 +11,7 @@ its results are in batch time, whatever time its input had: there is no one time
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from streamproc.dataflow.dataflow import in_order
 from streamproc.dataflow.nodes import (
@@ -28,7 +28,7 @@ from streamproc.dataflow.nodes import (
     UpdateState,
 )
 
-__all__ = ["in_event_time", "in_window_time", "sources_asked_for_times"]
+__all__ = ["in_event_time", "in_window_time", "sources_asked_for_times", "sources_of", "sources_with_event_time"]
 
 _WHOLE_BATCH = (AggregateBatch, BatchFunction, CoGroup, CombineByKey, UpdateState)
 
@@ -59,10 +59,18 @@ def in_event_time(node: Node) -> bool:
 
 def sources_asked_for_times(nodes: Sequence[Node]) -> frozenset[str]:
     """Return the names of the sources whose own timestamps an ``event_time()`` without a function takes."""
-    return frozenset(
-        source.name
-        for node in nodes
-        if isinstance(node, EventTime) and node.fn is None
-        for source in in_order([node])
-        if isinstance(source, Read)
-    )
+    return _sources(node for node in nodes if isinstance(node, EventTime) and node.fn is None)
+
+
+def sources_with_event_time(nodes: Sequence[Node]) -> frozenset[str]:
+    """Return the names of the sources that an ``event_time()`` works behind."""
+    return _sources(node for node in nodes if isinstance(node, EventTime))
+
+
+def sources_of(node: Node) -> frozenset[str]:
+    """Return the names of the sources that a node gets records of."""
+    return _sources([node])
+
+
+def _sources(nodes: Iterable[Node]) -> frozenset[str]:
+    return frozenset(source.name for source in in_order(list(nodes)) if isinstance(source, Read))

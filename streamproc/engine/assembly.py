@@ -77,7 +77,7 @@ def _operator(node: Node, context: OperatorContext) -> Operator | AsyncOperator:
         case Step(run_async=options) if options is not None:
             return AsyncStepOperator(node, options, context.clock)
         case Union():
-            return UnionOperator(node)
+            return UnionOperator(node, context.tables)
         case Split():
             return SplitOperator(node, context.clock)
         case SideOutput():
@@ -101,9 +101,9 @@ def _operator(node: Node, context: OperatorContext) -> Operator | AsyncOperator:
         case Process():
             return ProcessOperator(node, context.tables)
         case SlicedWindow():
-            return SlicedWindowOperator(node, context.tables, batch_time=not in_event_time(node))
+            return SlicedWindowOperator(node, context.tables)
         case RollingWindow():
-            return RollingWindowOperator(node, context.tables, batch_time=not in_event_time(node))
+            return RollingWindowOperator(node, context.tables)
         case Write():
             return WriteOperator(node, context.writers[node.name])
         case DeadLetterSink():

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from streamproc.batch import Batch, SegmentOrigins
+from streamproc.batch import Batch, Run, SegmentOrigins
 from streamproc.dataflow.nodes import Read
 from streamproc.engine.blocked import Blocked
 from streamproc.engine.job import Job
-from streamproc.engine.run import END_OF_TIME
 from streamproc.engine.waiting import first
+from streamproc.eventtime.partitions import Partition
 from streamproc.io.source import Journal, Limits, Position, SourceBatch, SourceContext, SourceReader
 from streamproc.state.ledger import Ledger
+from streamproc.watermark import END_OF_TIME, Watermark
 
 __all__ = ["Inputs", "Taken"]
 
@@ -30,22 +32,25 @@ class Taken:
         positions: Where each source goes on, by name and partition.
         records: How many rows there are.
         more: Whether a source stopped at a limit.
+        ended: The sources that will never give anything again.
     """
 
     batches: Mapping[str, SourceBatch]
     positions: Mapping[str, Mapping[str, Position | None]]
     records: int
     more: bool
+    ended: frozenset[str]
 
-    def as_batches(self, trigger_time: int, *, final: bool, timed: Set[str]) -> dict[str, Batch]:
+    def as_batches(self, trigger_time: int, *, final: bool, timed: Set[str], tracked: Set[str]) -> dict[str, Batch]:
         """Return the rows as the operators read them.
 
         Args:
             trigger_time: The batch's time; also the watermark, which event time replaces where there is any.
             final: Whether this is the last batch: all sources have ended.
             timed: The sources whose own timestamps are asked for; records of others have the batch's time.
+            tracked: The sources whose partitions are to be told apart.
         """
-        watermark = END_OF_TIME if final else trigger_time
+        watermark = Watermark(END_OF_TIME if final else trigger_time)
         return {
             name: Batch(
                 batch.values,
@@ -53,9 +58,29 @@ class Taken:
                 batch.timestamps if name in timed else None,
                 SegmentOrigins(name, batch.segments),
                 watermark,
+                _runs(name, batch) if name in tracked else None,
             )
             for name, batch in self.batches.items()
         }
+
+    @property
+    def caught_up(self) -> dict[Partition, bool]:
+        """For each partition that is read, whether everything that is in it was taken."""
+        found: dict[Partition, bool] = {}
+        for name, batch in self.batches.items():
+            if name in self.ended:
+                continue
+            if batch.caught_up is None:
+                found[Partition(name, "")] = not batch.more
+            else:
+                found |= {Partition(name, partition): done for partition, done in batch.caught_up.items()}
+        return found
+
+
+def _runs(name: str, batch: SourceBatch) -> list[Run]:
+    if batch.caught_up is None:
+        return [Run(name, "", len(batch.values))]
+    return [Run(name, segment.partition, segment.count) for segment in batch.segments]
 
 
 class Inputs:
@@ -65,6 +90,7 @@ class Inputs:
         self._ledger = ledger
         self._limits = Limits(job.max_records, job.max_bytes)
         self._journaled: set[str] = set()
+        self._paused: Set[Partition] = frozenset()
         self._readers: dict[str, SourceReader] = {
             node.name: node.source.open(
                 SourceContext(
@@ -115,18 +141,43 @@ class Inputs:
 
     async def take(self) -> Taken:
         """Take what is here from each source."""
-        batches = {name: await reader.take(self._limits) for name, reader in self._readers.items()}
+        batches = {
+            name: SourceBatch([]) if self._is_paused(name) else await reader.take(self._limits)
+            for name, reader in self._readers.items()
+        }
         return Taken(
             batches,
             {name: batch.positions for name, batch in batches.items() if batch.positions},
             sum(len(batch.values) for batch in batches.values()),
             any(batch.more for batch in batches.values()),
+            frozenset(name for name, reader in self._readers.items() if reader.finished and reader.bounded),
         )
 
     async def wait(self) -> None:
-        """Return once a source has a record or has finished."""
-        if not self.finished:
-            await first(*(reader.wait() for reader in self._readers.values() if not reader.finished))
+        """Return once a source that isn't paused has a record or has finished."""
+        if self.finished:
+            return
+        waits = [
+            reader.wait() for name, reader in self._readers.items() if not (reader.finished or self._is_paused(name))
+        ]
+        if waits:
+            await first(*waits)
+        else:
+            await asyncio.get_running_loop().create_future()
+
+    def pause(self, partitions: Set[Partition]) -> None:
+        """Take nothing from these partitions until the next call, and go on with all others."""
+        if partitions == self._paused:
+            return
+        for name, reader in self._readers.items():
+            before, now = ({p.name for p in paused if p.source == name} for paused in (self._paused, partitions))
+            if before - {""} != now - {""}:
+                reader.pause(now - {""})
+        self._paused = partitions
+
+    def _is_paused(self, name: str) -> bool:
+        """Return whether a source that doesn't tell partitions apart is paused."""
+        return Partition(name, "") in self._paused
 
     async def acknowledge(self, positions: Mapping[str, Mapping[str, Position | None]]) -> None:
         """Tell the sources that everything before these positions is published."""

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Sequence
 
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import Node
-from streamproc.dataflow.times import sources_asked_for_times
+from streamproc.dataflow.times import sources_asked_for_times, sources_with_event_time
 from streamproc.engine.assembly import assemble, keeps_lineage
 from streamproc.engine.failures import LineageNeeded
 from streamproc.engine.inputs import Taken
-from streamproc.engine.operators.operator import AsyncOperator, OperatorContext
+from streamproc.engine.operators.event_time import EventTimeOperator
+from streamproc.engine.operators.operator import AsyncOperator, OperatorContext, Reach, all_reach
 from streamproc.engine.run import BatchRun
 from streamproc.eventtime.clock import Clock
+from streamproc.eventtime.partitions import PartitionProgress
 from streamproc.metrics import JobMetrics
 from streamproc.state.tables import Tables
 
@@ -37,6 +40,7 @@ class Processor:
         self._metrics = metrics
         self._lineage = keeps_lineage(nodes)
         self._timed = sources_asked_for_times(nodes)
+        self._tracked = sources_with_event_time(nodes)
         self._operators = [
             (node.name, tuple(source.name for source in node.inputs), assemble(node, context)) for node in nodes
         ]
@@ -47,14 +51,14 @@ class Processor:
         Raises:
             OperatorError: A user's function failed, and its operator's policy is to fail.
         """
-        sources = taken.as_batches(trigger_time, final=final, timed=self._timed)
-        run = BatchRun(trigger_time, sources, lineage=self._lineage)
+        sources = taken.as_batches(trigger_time, final=final, timed=self._timed, tracked=self._tracked)
+        run = BatchRun(trigger_time, sources, taken.caught_up, taken.ended, lineage=self._lineage)
         try:
             await self._attempt(run)
         except LineageNeeded:
             self._tables.rollback()
             self._metrics.reruns += 1
-            run = BatchRun(trigger_time, sources, lineage=True)
+            run = BatchRun(trigger_time, sources, run.caught_up, run.ended, lineage=True)
             await self._attempt(run)
         return run
 
@@ -75,14 +79,25 @@ class Processor:
 
     def next_due(self) -> int | None:
         """Return the earliest trigger time at which an operator has something to do without records, or None."""
-        return min(
-            (
-                due
-                for _, _, operator in self._operators
-                if not isinstance(operator, AsyncOperator) and (due := operator.next_due()) is not None
-            ),
-            default=None,
-        )
+        times: list[int | None] = []
+        reaches: dict[str, Reach] = {}
+        for name, sources, operator in self._operators:
+            inputs = [reaches[source] for source in sources]
+            reaches[name] = functools.partial(operator.reaches, inputs=inputs)
+            times.append(operator.next_due())
+            watermark = operator.next_watermark()
+            if watermark is not None:
+                times.append(all_reach(watermark, inputs))
+        return min((time for time in times if time is not None), default=None)
+
+    @property
+    def progress(self) -> dict[str, list[PartitionProgress]]:
+        """How far the partitions have come that each ``event_time`` reads, by its name."""
+        return {
+            name: operator.progress()
+            for name, _, operator in self._operators
+            if isinstance(operator, EventTimeOperator)
+        }
 
     def count(self, run: BatchRun) -> None:
         """Count and log the records of a batch that failed or came late."""

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 from streamproc.batch import Batch
 from streamproc.dataflow.policies import DeadLetter, DeadLetterRecord
+from streamproc.eventtime.partitions import Partition
 
-__all__ = ["END_OF_TIME", "START_OF_TIME", "BatchRun"]
-
-START_OF_TIME = -(1 << 62)
-"""The watermark before the first record."""
-END_OF_TIME = 1 << 62
-"""The watermark behind the last record: all sources have ended."""
+__all__ = ["BatchRun"]
 
 
 @dataclass(slots=True)
@@ -24,6 +20,8 @@ class BatchRun:
     Attributes:
         trigger_time: The batch's time in epoch milliseconds.
         sources: What each source gave, by name.
+        caught_up: For each partition that is read, whether everything that is in it was taken.
+        ended: The sources that will never give anything again.
         lineage: Whether origins are kept behind operators that drop or add rows. It is off at first, because it costs;
             when a record fails whose origin isn't known, the batch is run again with it.
         side_outputs: What operators put aside, by the operator's name and the output's.
@@ -32,10 +30,13 @@ class BatchRun:
         skipped: How many records each operator skipped.
         skipped_first: The first error of each operator that skipped.
         late: How many records came too late for each window operator.
+        paused: The partitions that each operator wants to be read no further for now.
     """
 
     trigger_time: int
     sources: Mapping[str, Batch]
+    caught_up: Mapping[Partition, bool] = field(default_factory=dict[Partition, bool])
+    ended: Set[str] = frozenset()
     lineage: bool = False
     side_outputs: dict[tuple[str, str], Batch] = field(default_factory=dict[tuple[str, str], Batch])
     outputs: dict[str, bytes] = field(default_factory=dict[str, bytes])
@@ -45,6 +46,7 @@ class BatchRun:
     skipped: Counter[str] = field(default_factory=Counter[str])
     skipped_first: dict[str, str] = field(default_factory=dict[str, str])
     late: Counter[str] = field(default_factory=Counter[str])
+    paused: dict[str, frozenset[Partition]] = field(default_factory=dict[str, frozenset[Partition]])
 
     @property
     def time(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from itertools import chain
 from typing import Any, cast
 
 from streamproc.dataflow.nodes import DeadLetterSink, Write
@@ -26,6 +27,7 @@ from streamproc.engine.protocol import BatchProtocol, Waiting, recover
 from streamproc.engine.run import BatchRun
 from streamproc.engine.waiting import first, uncancelled
 from streamproc.errors import StopTimeoutError
+from streamproc.eventtime.partitions import PartitionProgress
 from streamproc.io.sink import OutboxEntry
 from streamproc.io.source import JOURNAL_PARTITION
 from streamproc.metrics import BatchTimes, JobMetrics
@@ -90,6 +92,11 @@ class Shard:
     def tables(self) -> Tables:
         """The state of the operators."""
         return self._tables
+
+    @property
+    def progress(self) -> dict[str, list[PartitionProgress]]:
+        """How far the partitions have come that each ``event_time`` reads, by its name."""
+        return self._processor.progress
 
     def stop(self) -> None:
         """Begin no further batch; the one under way is committed and published. `run` then returns.
@@ -176,6 +183,7 @@ class Shard:
             self.processing = True
             run = await self._processor.process(taken, trigger_time, final=self._inputs.ended)
             self.processing = False
+            self._inputs.pause(frozenset(chain.from_iterable(run.paused.values())))
             self._job.step("after_process")
             processed_at = self._job.clock.monotonic()
             backlog = taken.more

@@ -71,6 +71,8 @@ class SourceBatch:
             partition may move without a row (a file at its end, control records). None forgets the partition.
         timestamps: The records' own times in epoch milliseconds, if the source knows them.
         more: Whether the reader stopped at a limit: there is more to take at once.
+        caught_up: For each partition that is read, whether everything that is in it was taken, as far as the reader
+            knows: false while it can't look. None where partitions are not told apart: then the source counts as one.
     """
 
     values: list[Any]
@@ -78,6 +80,7 @@ class SourceBatch:
     positions: Mapping[str, Position | None] = field(default_factory=dict[str, "Position | None"])
     timestamps: list[int] | None = None
     more: bool = False
+    caught_up: Mapping[str, bool] | None = None
 
 
 class Journal(Protocol):
@@ -165,6 +168,13 @@ class SourceReader(ABC):
     @abstractmethod
     async def bound(self) -> None:
         """Treat what is here now as the end of the input: the trigger is `Once`. Called once, after ``start``."""
+
+    def pause(self, partitions: Collection[str]) -> None:
+        """Take nothing from these partitions until the next call, and go on with all others.
+
+        Called only for partitions that were told in `SourceBatch.caught_up`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} tells partitions apart but has no pause()")
 
     async def acknowledge(self, positions: Mapping[str, Position | None]) -> None:
         """Learn that everything before these positions is committed and its outputs are published.

@@ -151,17 +151,28 @@ class PerRecord(Handle, Generic[T]):
         /,
         *,
         out_of_orderness: Duration = "0s",
+        idle_after: Duration | None = "1m",
+        alignment: Duration | None = None,
+        max_ahead: Duration | None = None,
         **options: Unpack[OperatorOptions],
     ) -> Self:
         """Take timestamps from the elements, so that windows behind follow event time.
 
-        The watermark is the newest timestamp less ``out_of_orderness``; it closes windows. A record that comes when its
-        windows are closed is late: it is counted and logged.
+        The watermark of a partition is its newest timestamp less ``out_of_orderness``; that of the stream is the
+        smallest of all partitions that aren't idle. It closes windows. An element without a good timestamp (of another
+        type, negative, after the year 9999, too far ahead) is one on which the operator fails, and moves no watermark.
 
         Args:
             fn: Returns an element's time: epoch milliseconds, or a `datetime` that knows its time zone. Without it the
                 time is that which the source gives with each record, if it does.
-            out_of_orderness: By how much an element may be older than the newest one before it.
+            out_of_orderness: By how much an element may be older than the newest one before it in its partition.
+            idle_after: After how long without an element, and with none waiting to be read, a partition doesn't hold
+                the watermark back any more. When all are idle, the watermark goes on as fast as the clock, so that the
+                last windows close too. None for never.
+            alignment: By how much a partition may be ahead of the slowest before it is not read further for a while.
+                None for any distance.
+            max_ahead: By how much an element may be ahead of the clock; one record from the far future would close
+                all windows. None for any.
             **options: See `OperatorOptions`.
 
         Example:
@@ -171,8 +182,19 @@ class PerRecord(Handle, Generic[T]):
             [WindowResult(start=0, end=10, value=2), WindowResult(start=10, end=20, value=1)]
         """
         named = self._named("event_time", options)
-        bound = to_ms(out_of_orderness, what=f"out_of_orderness of {named['name']}", zero=True)
-        return self._same(self._dataflow.add(EventTime(**named, fn=fn, out_of_orderness_ms=bound)))
+
+        def limit(duration: Duration | None, what: str, *, zero: bool = False) -> int | None:
+            return None if duration is None else to_ms(duration, what=f"{what} of {named['name']}", zero=zero)
+
+        node = EventTime(
+            **named,
+            fn=fn,
+            out_of_orderness_ms=to_ms(out_of_orderness, what=f"out_of_orderness of {named['name']}", zero=True),
+            idle_after_ms=limit(idle_after, "idle_after"),
+            alignment_ms=limit(alignment, "alignment"),
+            max_ahead_ms=limit(max_ahead, "max_ahead", zero=True),
+        )
+        return self._same(self._dataflow.add(node))
 
     def _split(self, predicates: dict[str, Function], options: StepOptions) -> tuple[dict[str, Self], Self]:
         if not predicates:

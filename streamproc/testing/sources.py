@@ -37,10 +37,10 @@ async def check_source(
     """Check that a source keeps the rules on which exactly-once rests.
 
     It is read many times: in takes of various limits; from committed positions, as after a crash; in many short lives,
-    each of which ends with records taken but not committed; up to what is there now, as with the trigger `Once`; by two
-    shards. Each time, every record must come once and in the order of its partition, and every call is checked: limits,
-    segments, positions, that ``take`` never waits, that ``wait`` can be cancelled, that ``close`` works after a
-    ``start`` that failed or never was.
+    each of which ends with records taken but not committed; with a partition that is paused; up to what is there now,
+    as with the trigger `Once`; by two shards. Each time, every record must come once and in the order of its partition,
+    and every call is checked: limits, segments, positions, that ``take`` never waits, that ``wait`` can be cancelled,
+    that ``close`` works after a ``start`` that failed or never was.
 
     Args:
         make: Makes the definition; called for each life. All of them read the same input.
@@ -78,6 +78,7 @@ async def check_source(
         passed = await suite.check_first_read(feed)
         await suite.check_restarts(passed, restarts)
         await suite.check_uncommitted_takes()
+        await suite.check_pause()
         await suite.check_bound(all_here=all_here)
         if all_here and feed is None:
             await suite.check_shards()
@@ -145,6 +146,12 @@ class _Suite:
                 trim(journal, committed)
                 await life.reader.acknowledge(committed.positions)
                 await life.read(self.random, total=self.ahead(committed))
+
+    async def check_pause(self) -> None:
+        """Pause one of the partitions until all others are read."""
+        async with self.life(Progress()) as life:
+            await life.read_around(self.random)
+            await life.check_end()
 
     async def check_bound(self, *, all_here: bool) -> None:
         """Read to the end of what is there now; then go on behind it."""

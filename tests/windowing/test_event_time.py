@@ -132,7 +132,7 @@ async def test_old_records_do_not_take_the_watermark_back() -> None:
         await events.send(1)
         await events.send(11)
         assert (events.results, events.late) == ([], 2)
-        assert events.driver.state("times", "newest") == {None: 20}
+        assert events.driver.state("times", "watermark") == {None: 20}
 
 
 async def test_once_leaves_windows_open_for_the_next_run() -> None:

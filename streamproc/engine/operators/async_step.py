@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from streamproc.batch import Batch
@@ -40,6 +41,8 @@ class AsyncStepOperator(AsyncOperator):
                 self._failures.handle(run, call.error, rows[call.row], batch.origins, call.row)
         if len(done) == len(batch) and self._options.ordered:
             return self._apply(batch, rows, [call.result for call in done])
+        if not self._options.ordered:
+            batch = replace(batch, runs=None)
         kept = [call.row for call in done]
         return self._apply(batch.take(kept), [rows[row] for row in kept], [call.result for call in done])
 
@@ -58,14 +61,13 @@ class AsyncStepOperator(AsyncOperator):
             rows: The same as the function saw them.
             results: What it returned.
         """
-        timestamps, origins, watermark = batch.timestamps, batch.origins, batch.watermark
         match self._step:
             case StepKind.MAP:
-                return Batch(results, None, timestamps, origins, watermark)
+                return replace(batch, values=results, keys=None)
             case StepKind.MAP_VALUES:
-                return Batch(results, batch.keys, timestamps, origins, watermark)
+                return replace(batch, values=results)
             case StepKind.KEY_BY:
-                return Batch(rows, results, timestamps, origins, watermark)
+                return replace(batch, values=rows, keys=results)
             case StepKind.PEEK:
                 return batch
             case StepKind.FILTER:
@@ -75,5 +77,4 @@ class AsyncStepOperator(AsyncOperator):
                     [row for row, items in enumerate(results) for _ in items],
                     values=[item for items in results for item in items],
                 )
-                keys = spread.keys if self._step is StepKind.FLAT_MAP_VALUES else None
-                return Batch(spread.values, keys, spread.timestamps, spread.origins, watermark)
+                return spread if self._step is StepKind.FLAT_MAP_VALUES else replace(spread, keys=None)

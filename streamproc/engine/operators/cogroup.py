@@ -10,6 +10,7 @@ from streamproc.dataflow.nodes import CoGroup
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
+from streamproc.watermark import merge
 
 __all__ = ["CoGroupOperator"]
 
@@ -33,4 +34,4 @@ class CoGroupOperator(Operator):
                 if group is None:
                     group = groups[key] = ([], [])
                 group[side].append(value)
-        return Batch(list(groups.values()), list(groups), watermark=min(batch.watermark for batch in inputs))
+        return Batch(list(groups.values()), list(groups), watermark=merge(batch.watermark for batch in inputs))

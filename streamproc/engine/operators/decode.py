@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from streamproc.batch import Batch
@@ -29,7 +30,7 @@ class DecodeOperator(Operator):
             values = self._decoder.decode_many(batch.values)
         except Exception:  # noqa: BLE001 - whatever it is, the records are tried one by one
             return self._one_by_one(run, batch)
-        return Batch(values, batch.keys, batch.timestamps, batch.origins, batch.watermark)
+        return replace(batch, values=values)
 
     def _one_by_one(self, run: BatchRun, batch: Batch) -> Batch:
         values: list[Any] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import length_hint
 from typing import Any
 
@@ -52,5 +53,5 @@ class MapWithStateOperator(Operator):
             elif key in had_state:
                 self._state.delete(key)
         if len(good) == len(batch):
-            return Batch(results, batch.keys, batch.timestamps, batch.origins, batch.watermark)
+            return replace(batch, values=results)
         return batch.take(good, values=results)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from streamproc.batch import Batch
 from streamproc.engine.run import BatchRun
@@ -12,7 +13,10 @@ from streamproc.eventtime.clock import Clock
 from streamproc.io.sink import SinkWriter
 from streamproc.state.tables import Tables
 
-__all__ = ["AsyncOperator", "Operator", "OperatorContext"]
+__all__ = ["AsyncOperator", "Operator", "OperatorContext", "Reach", "all_reach"]
+
+Reach: TypeAlias = Callable[[int], "int | None"]
+"""Returns the trigger time at which a watermark gets to a time if no records come; None if it doesn't."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,39 @@ class OperatorContext:
     writers: Mapping[str, SinkWriter]
 
 
-class Operator(ABC):
+class _Timely:
+    """When an operator has something to do though no records come."""
+
+    def next_due(self) -> int | None:
+        """Return the earliest trigger time at which it has something to do even without records, or None."""
+        return None
+
+    def next_watermark(self) -> int | None:
+        """Return the earliest watermark of its input at which it has something to do, or None."""
+        return None
+
+    def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
+        """Return the trigger time at which the watermark of its output is there if no records come; None for never.
+
+        Args:
+            watermark: The watermark.
+            inputs: The same of each of its inputs.
+        """
+        return all_reach(watermark, inputs)
+
+
+def all_reach(watermark: int, inputs: Sequence[Reach]) -> int | None:
+    """Return the trigger time at which all inputs get to a watermark if no records come; None if one doesn't."""
+    latest: int | None = None
+    for reach in inputs:
+        time = reach(watermark)
+        if time is None:
+            return None
+        latest = time if latest is None else max(latest, time)
+    return latest
+
+
+class Operator(_Timely, ABC):
     """Turns the batches of its inputs into one batch, once for every batch of the job.
 
     All that must survive, from one batch to the next or a batch that is run again, is in tables: an operator keeps
@@ -41,12 +77,8 @@ class Operator(ABC):
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the output for one batch; called also when the inputs are empty, as time goes on."""
 
-    def next_due(self) -> int | None:
-        """Return the earliest trigger time at which it has something to do even without records, or None."""
-        return None
 
-
-class AsyncOperator(ABC):
+class AsyncOperator(_Timely, ABC):
     """An operator that waits for something: else as `Operator`."""
 
     @abstractmethod

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from streamproc.batch import Batch, concat
 from streamproc.dataflow.nodes import Read, Repartition, SideOutput, Union
-from streamproc.engine.operators.operator import Operator
+from streamproc.dataflow.times import in_event_time
+from streamproc.engine.operators.operator import Operator, Reach
 from streamproc.engine.run import BatchRun
+from streamproc.state.tables import Tables
+from streamproc.watermark import END_OF_TIME, START_OF_TIME
 
 __all__ = ["ReadOperator", "RepartitionOperator", "SideOutputOperator", "UnionOperator"]
 
@@ -22,16 +26,40 @@ class ReadOperator(Operator):
         """Return the source's batch."""
         return run.sources[self._name]
 
+    def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
+        """Return the watermark itself, as it is the trigger time."""
+        return watermark
+
 
 class UnionOperator(Operator):
-    """Gives the batches of several streams one after the other."""
+    """Gives the batches of several streams one after the other.
 
-    def __init__(self, node: Union) -> None:
-        pass
+    State layout, under the operator's name: ``watermark`` -> the watermark in event time. It never goes back, also when
+    an input comes back that was idle.
+    """
+
+    def __init__(self, node: Union, tables: Tables) -> None:
+        self._watermark = tables.table(node.name, "watermark", quiet=True) if in_event_time(node) else None
+        self._idle = [False] * len(node.inputs)
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the rows of all inputs."""
-        return concat(inputs, time=run.time)
+        self._idle = [batch.watermark.idle for batch in inputs]
+        batch = concat(inputs, time=run.time)
+        if self._watermark is None or batch.watermark.time in {START_OF_TIME, END_OF_TIME}:
+            return batch
+        before: int | None = self._watermark.get(None)
+        if before is not None and before > batch.watermark.time:
+            return replace(batch, watermark=replace(batch.watermark, time=before))
+        if before != batch.watermark.time:
+            self._watermark.put(None, batch.watermark.time)
+        return batch
+
+    def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
+        """Return when the inputs that aren't idle are there, or when the first one is where all are idle."""
+        if all(self._idle):
+            return min((time for reach in inputs if (time := reach(watermark)) is not None), default=None)
+        return super().reaches(watermark, [reach for reach, idle in zip(inputs, self._idle, strict=True) if not idle])
 
 
 class SideOutputOperator(Operator):

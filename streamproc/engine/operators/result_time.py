@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from streamproc.batch import Batch
-from streamproc.engine.operators.operator import AsyncOperator, Operator
-from streamproc.engine.run import END_OF_TIME, BatchRun
+from streamproc.engine.operators.operator import AsyncOperator, Operator, Reach
+from streamproc.engine.run import BatchRun
+from streamproc.watermark import END_OF_TIME, Watermark, merge
 
 __all__ = ["InBatchTimeOperator", "PerWindowOperator"]
 
@@ -21,10 +22,14 @@ class InBatchTimeOperator(AsyncOperator):
     def __init__(self, operator: Operator | AsyncOperator) -> None:
         self._operator = operator
 
+    def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
+        """Return the watermark itself, as it is the trigger time."""
+        return watermark
+
     async def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the results of the batch."""
         batch = await _process(self._operator, run, inputs)
-        watermark = END_OF_TIME if batch.watermark == END_OF_TIME else run.trigger_time
+        watermark = batch.watermark if batch.watermark.time == END_OF_TIME else Watermark(run.trigger_time)
         return Batch(batch.values, batch.keys, None, batch.origins, watermark)
 
 
@@ -37,9 +42,9 @@ class PerWindowOperator(AsyncOperator):
     async def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the results of all windows, with their times."""
         rows_at = [_rows_at(batch) for batch in inputs]
-        watermark = min(batch.watermark for batch in inputs)
+        watermark = merge(batch.watermark for batch in inputs)
         # Where there is no window, results are as late as they can be without being late.
-        times = sorted({time for rows in rows_at for time in rows}) or [max(0, min(watermark, run.time))]
+        times = sorted({time for rows in rows_at for time in rows}) or [max(0, min(watermark.time, run.time))]
         values: list[Any] = []
         keys: list[Any] | None = None
         timestamps: list[int] = []

@@ -19,8 +19,9 @@ from streamproc.dataflow.nodes import RollingWindow
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.operators.slice_table import SliceTable
-from streamproc.engine.run import END_OF_TIME, BatchRun
+from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
+from streamproc.watermark import END_OF_TIME
 from streamproc.windowing.aggregates import reducing
 from streamproc.windowing.windows import Slices
 
@@ -33,21 +34,20 @@ class RollingWindowOperator(Operator):
     Args:
         node: The operator.
         tables: The state of the shard.
-        batch_time: Whether the watermark is the trigger time, so that windows come due without records.
     """
 
-    def __init__(self, node: RollingWindow, tables: Tables, *, batch_time: bool) -> None:
+    def __init__(self, node: RollingWindow, tables: Tables) -> None:
         self._slices = Slices.of(node.assigner)
         self._table = SliceTable(node, self._slices, reducing(node.fn), tables)
         self._rolling = tables.table(node.name, "rolling")
         self._of_fn, self._of_inverse = Failures(node, node.fn), Failures(node, node.inverse)
         self._of_keep = Failures(node, node.keep)
         self._node = node
-        self._batch_time = batch_time
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the values of all keys for each window that ends at or before the watermark, in order."""
         (batch,) = inputs
+        watermark = batch.watermark.time
         if self._node.keyed:
             added = self._table.add(run, batch, batch.keys or (), batch.values)
         else:
@@ -56,20 +56,19 @@ class RollingWindowOperator(Operator):
         keys: list[Any] = []
         values: list[Any] = []
         timestamps: list[int] = []
-        for end in self._ends(batch.watermark):
+        for end in self._ends(watermark):
             self._roll(run, end)
             for key, value in self._rolling.items():
                 keys.append(key)
                 values.append(value)
                 timestamps.append(end - 1)
-        self._table.through = max(self._table.through, batch.watermark)
-        self._table.drop([start for start in self._table.starts() if self._leaves(start) <= batch.watermark])
+        self._table.through = max(self._table.through, watermark)
+        self._table.drop([start for start in self._table.starts() if self._leaves(start) <= watermark])
         return Batch(values, keys if self._node.keyed else None, timestamps, watermark=batch.watermark)
 
-    def next_due(self) -> int | None:
-        """Return the end of the next window in batch time."""
-        through = self._table.through
-        return next(self._ends(through + self._slices.slide), None) if self._batch_time else None
+    def next_watermark(self) -> int | None:
+        """Return the end of the next window."""
+        return next(self._ends(self._table.through + self._slices.slide), None)
 
     def _leaves(self, slice_start: int) -> int:
         """Return the end of the first window behind a slice: there it is taken out of the value."""

@@ -18,10 +18,11 @@ from streamproc.batch import Batch
 from streamproc.dataflow.nodes import Node
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.combine import Combiner
-from streamproc.engine.run import START_OF_TIME, BatchRun
+from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError
 from streamproc.state.keys import encode_key
 from streamproc.state.tables import Tables
+from streamproc.watermark import START_OF_TIME
 from streamproc.windowing.aggregates import Aggregate
 from streamproc.windowing.windows import Slices
 

@@ -12,6 +12,7 @@ from streamproc.engine.operators.operator import Operator
 from streamproc.engine.operators.slice_table import SliceTable
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
+from streamproc.watermark import Watermark
 from streamproc.windowing.windows import Slices, WindowResult
 
 __all__ = ["SlicedWindowOperator"]
@@ -23,17 +24,15 @@ class SlicedWindowOperator(Operator):
     Args:
         node: The operator.
         tables: The state of the shard.
-        batch_time: Whether the watermark is the trigger time, so that windows come due without records.
     """
 
-    def __init__(self, node: SlicedWindow, tables: Tables, *, batch_time: bool) -> None:
+    def __init__(self, node: SlicedWindow, tables: Tables) -> None:
         self._slices = Slices.of(node.assigner, at_most=node.slice_ms)
         self._table = SliceTable(node, self._slices, node.aggregate, tables)
         self._combiner = Combiner(node, node.aggregate)
         self._keyed = node.keyed
         self._form = node.form
         self._pairs = node.pairs
-        self._batch_time = batch_time
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the results of the windows that end at or before the watermark, in the order of their ends."""
@@ -44,14 +43,13 @@ class SlicedWindowOperator(Operator):
             self._table.add(run, batch, None, batch.rows())
         return self._give_out(run, batch.watermark)
 
-    def next_due(self) -> int | None:
-        """Return the end of the next window in batch time."""
-        if not self._batch_time:
-            return None
+    def next_watermark(self) -> int | None:
+        """Return the end of the next window."""
         through = self._table.through
         return next(self._slices.ends(self._table.starts(), through, through + self._slices.size + 1), None)
 
-    def _give_out(self, run: BatchRun, watermark: int) -> Batch:
+    def _give_out(self, run: BatchRun, progress: Watermark) -> Batch:
+        watermark = progress.time
         keys: list[Any] = []
         values: list[Any] = []
         timestamps: list[int] = []
@@ -72,4 +70,4 @@ class SlicedWindowOperator(Operator):
             timestamps += [end - 1] * len(results)
         self._table.drop([start for start in starts if self._slices.last_end(start) <= watermark])
         self._table.through = max(self._table.through, watermark)
-        return Batch(values, keys if self._keyed or self._pairs else None, timestamps, watermark=watermark)
+        return Batch(values, keys if self._keyed or self._pairs else None, timestamps, watermark=progress)

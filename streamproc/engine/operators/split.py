@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from streamproc.batch import Batch
@@ -84,7 +85,7 @@ class SplitOperator(AsyncOperator):
     @staticmethod
     def _part(run: BatchRun, batch: Batch, rows: list[int]) -> Batch:
         if not run.lineage:
-            batch = Batch(batch.values, batch.keys, batch.timestamps, None, batch.watermark)
+            batch = replace(batch, origins=None)
         return batch.take(rows)
 
 

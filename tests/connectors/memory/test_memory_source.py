@@ -22,7 +22,7 @@ class Click(Record):
 
 async def start(source: MemorySource[int], position: Position = 0, *, shard: int = 0) -> SourceReader:
     reader = source.open(SourceContext("numbers", VirtualClock(), MemoryJournal, shard, shard + 1))
-    await reader.start({"0": position})
+    await reader.start({} if shard else {"0": position})
     return reader
 
 
@@ -106,7 +106,7 @@ async def test_only_the_first_shard_reads() -> None:
 
 @pytest.mark.parametrize("position", [4, -1, "2"])
 async def test_a_position_that_it_does_not_hold_is_an_error(position: Position) -> None:
-    with pytest.raises(SourceError, match=r"'numbers' holds the records 0 to 3 .* pass the same source"):
+    with pytest.raises(SourceError, match=r"'numbers' has partition '0' with records 0 to 3, .* pass the same source"):
         await start(MemorySource([[1, 2, 3]]), position)
 
 
@@ -114,11 +114,11 @@ def test_one_source_serves_several_event_loops_after_each_other() -> None:
     source = MemorySource[int]()
 
     async def wait_and_take() -> list[int]:
-        reader = await start(source, source.queue.size)
+        reader = await start(source, source.queues["0"].size)
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(reader.wait())
             await asyncio.wait({waiting}, timeout=0)
-            source.send([source.queue.size])
+            source.send([source.queues["0"].size])
         return (await reader.take(NO_LIMITS)).values
 
     assert [asyncio.run(wait_and_take()) for _ in range(2)] == [[0], [1]]
@@ -143,3 +143,41 @@ async def test_it_conforms_with_records_to_be_decoded() -> None:
     await check_source(
         lambda: MemorySource(batches, decode=json_decoder(Click)), [Click("ann"), Click("bob"), Click("eve")] * 5
     )
+
+
+async def test_partitions_are_read_side_by_side_and_paused_one_by_one() -> None:
+    source = MemorySource[str](partitions=2)
+    source.send(["a", "b"])
+    source.send(["c"])
+    source.send(["x"], partition=1)
+    reader = source.open(SourceContext("letters", VirtualClock(), MemoryJournal))
+    await reader.start({})
+    reader.pause(["0"])
+    first = await reader.take(NO_LIMITS)
+    assert (first.values, first.positions, first.caught_up) == (["x"], {"1": 1}, {"0": False, "1": True})
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(reader.wait())
+        await asyncio.wait({waiting}, timeout=0)
+        assert not waiting.done(), "what is paused is nothing to wait for"
+        source.send(["y"], partition=1)
+    reader.pause([])
+    second = await reader.take(NO_LIMITS)
+    assert (second.values, second.positions) == (["a", "b", "y"], {"0": 2, "1": 2})
+    assert second.caught_up == {"0": False, "1": True}
+    with pytest.raises(SourceError, match="partition 2 of 2"):
+        source.send(["z"], partition=2)
+
+
+async def test_several_partitions_keep_the_rules() -> None:
+    def make() -> MemorySource[int]:
+        source = MemorySource[int](partitions=3)
+        for number in range(30):
+            source.send([number, number + 100], partition=number % 3)
+        source.close()
+        return source
+
+    expected = {
+        str(partition): [value for number in range(partition, 30, 3) for value in (number, number + 100)]
+        for partition in range(3)
+    }
+    await check_source(make, expected)
