@@ -17,7 +17,11 @@ class OperatorCounts:
         records_out: Records that went out.
         skipped: Records that failed and were skipped.
         dead_letters: Records that failed and were delivered to a dead letter sink.
-        late: Records that came when their windows were closed.
+        late: Records that came when all of their windows were closed.
+        dropped: Records that it has left out because that is what it does, such as duplicates.
+        panes: Results of windows.
+        expired: Windows and entries of state that were removed because their time was over.
+        timers: Timers that have rung.
         seconds: Time spent in it.
     """
 
@@ -26,6 +30,10 @@ class OperatorCounts:
     skipped: int = 0
     dead_letters: int = 0
     late: int = 0
+    dropped: int = 0
+    panes: int = 0
+    expired: int = 0
+    timers: int = 0
     seconds: float = 0.0
 
     def add(self, records_in: int, records_out: int, seconds: float) -> None:

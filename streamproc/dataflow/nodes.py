@@ -12,11 +12,9 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from streamproc.dataflow.policies import AsyncOptions, DeadLetter, ErrorPolicy, Function
-from streamproc.durations import format_ms
 from streamproc.io.sink import Sink
 from streamproc.io.source import Source
 from streamproc.windowing.aggregates import Aggregate
-from streamproc.windowing.windows import WindowAssigner
 
 __all__ = [
     "AggregateBatch",
@@ -31,15 +29,12 @@ __all__ = [
     "Process",
     "Read",
     "Repartition",
-    "RollingWindow",
     "SideOutput",
-    "SlicedWindow",
     "Split",
     "Step",
     "StepKind",
     "Union",
     "UpdateState",
-    "WindowForm",
     "Write",
 ]
 
@@ -259,78 +254,6 @@ class Process(Node):
     def configuration(self) -> dict[str, str]:
         """Return the state variables."""
         return {f"state {name}": kind for name, kind in sorted(self.variables.items())}
-
-
-class WindowForm(Enum):
-    """What a window gives out."""
-
-    RESULT = "result"
-    """A `WindowResult`: the interval and the aggregate."""
-    VALUE = "value"
-    """The aggregate alone."""
-    ELEMENTS = "elements"
-    """Each element of the aggregate, which is a list."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class SlicedWindow(Node):
-    """An aggregate of each window, merged from the slices that the window is made of.
-
-    Attributes:
-        keyed: Whether each key has its own windows.
-        form: What is given out.
-        pairs: Whether the elements given out are ``(key, value)`` pairs that make a keyed stream again.
-        slice_ms: A bound on the width of slices, for aggregates that grow with the records: a slice that is written
-            by one batch only is never read to be added to.
-    """
-
-    assigner: WindowAssigner
-    aggregate: Aggregate[Any, Any, Any]
-    keyed: bool
-    form: WindowForm
-    pairs: bool = False
-    slice_ms: int | None = None
-    kind: ClassVar[str] = "window"
-    stateful: ClassVar[bool] = True
-
-    def configuration(self) -> dict[str, str]:
-        """Return windows and aggregate."""
-        return window_configuration(self.assigner, self.aggregate.name)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RollingWindow(Node):
-    """A reduced value for each key and window, kept up to date: what enters is reduced in, what leaves is taken out.
-
-    As in Spark's ``reduceByKeyAndWindow`` with an inverse function, a key that was seen once gives a result for every
-    window, until ``keep`` says that it can go.
-
-    Attributes:
-        fn: Reduces two values; associative.
-        inverse: Takes the second value out of the first.
-        keep: A predicate of ``(key, value)``; None keeps all keys.
-        keyed: Whether each key has its own value.
-    """
-
-    assigner: WindowAssigner
-    fn: Function
-    inverse: Function
-    keep: Function | None
-    keyed: bool
-    kind: ClassVar[str] = "rolling_window"
-    stateful: ClassVar[bool] = True
-
-    def configuration(self) -> dict[str, str]:
-        """Return the windows."""
-        return window_configuration(self.assigner, "rolling reduce")
-
-
-def window_configuration(assigner: WindowAssigner, aggregate: str) -> dict[str, str]:
-    """Return windows and aggregate as text."""
-    return {
-        "window": f"{format_ms(assigner.size_ms)} every {format_ms(assigner.slide_ms)}",
-        "aggregate": aggregate,
-    }
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

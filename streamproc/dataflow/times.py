@@ -2,7 +2,8 @@
 
     batch time    the trigger time of the batch is their time and the watermark: all streams at first
     event time    behind ``event_time``: timestamps come from the records, and the watermark from the timestamps
-    window time   behind a window: the time is the last millisecond of the window; the watermark is that of its input
+    window time   behind a window: the time is the last millisecond of the window; the watermark is that of its input.
+                  Results that have the time of a record instead are in event time
 
 An operator that makes results of a whole batch works once for each window where its input has window time, and gives
 the results that time: how many windows end within one batch, which depends on the weather, changes nothing. Otherwise
@@ -23,10 +24,10 @@ from streamproc.dataflow.nodes import (
     Node,
     Process,
     Read,
-    RollingWindow,
-    SlicedWindow,
+    SideOutput,
     UpdateState,
 )
+from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, RollingWindow, SlicedWindow
 
 __all__ = ["in_event_time", "in_window_time", "sources_asked_for_times", "sources_of", "sources_with_event_time"]
 
@@ -39,11 +40,18 @@ def in_window_time(node: Node) -> bool:
     for each in in_order([node]):
         if isinstance(each, SlicedWindow | RollingWindow):
             found[each] = True
-        elif isinstance(each, EventTime | Process):
+        elif isinstance(each, PanedWindow):
+            found[each] = each.result_time == "end"
+        elif isinstance(each, EventTime | Process | CountWindow) or _is_late(each):
             found[each] = False
         else:
             found[each] = bool(each.inputs) and all(found[source] for source in each.inputs)
     return found[node]
+
+
+def _is_late(node: Node) -> bool:
+    """Return whether a node gives the records that came too late for a window: they keep their own times."""
+    return isinstance(node, SideOutput) and isinstance(node.inputs[0], SlicedWindow | PanedWindow)
 
 
 def in_event_time(node: Node) -> bool:

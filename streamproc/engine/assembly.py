@@ -17,9 +17,7 @@ from streamproc.dataflow.nodes import (
     Process,
     Read,
     Repartition,
-    RollingWindow,
     SideOutput,
-    SlicedWindow,
     Split,
     Step,
     Union,
@@ -27,6 +25,7 @@ from streamproc.dataflow.nodes import (
     Write,
 )
 from streamproc.dataflow.times import in_event_time, in_window_time
+from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, RollingWindow, SlicedWindow
 from streamproc.engine.operators.async_step import AsyncStepOperator
 from streamproc.engine.operators.batch_function import BatchFunctionOperator
 from streamproc.engine.operators.cogroup import CoGroupOperator
@@ -44,10 +43,12 @@ from streamproc.engine.operators.pass_through import (
 )
 from streamproc.engine.operators.process import ProcessOperator
 from streamproc.engine.operators.result_time import InBatchTimeOperator, PerWindowOperator
-from streamproc.engine.operators.rolling_window import RollingWindowOperator
-from streamproc.engine.operators.sliced_window import SlicedWindowOperator
 from streamproc.engine.operators.split import SplitOperator
 from streamproc.engine.operators.update_state import UpdateStateOperator
+from streamproc.engine.operators.windows.counted import CountWindowOperator
+from streamproc.engine.operators.windows.paned import PanedWindowOperator
+from streamproc.engine.operators.windows.rolling import RollingWindowOperator
+from streamproc.engine.operators.windows.sliced import SlicedWindowOperator
 from streamproc.engine.operators.write import DeadLetterOperator, WriteOperator
 from streamproc.planning.fused import Fused
 
@@ -102,6 +103,10 @@ def _operator(node: Node, context: OperatorContext) -> Operator | AsyncOperator:
             return ProcessOperator(node, context.tables)
         case SlicedWindow():
             return SlicedWindowOperator(node, context.tables)
+        case PanedWindow():
+            return PanedWindowOperator(node, context.tables)
+        case CountWindow():
+            return CountWindowOperator(node, context.tables)
         case RollingWindow():
             return RollingWindowOperator(node, context.tables)
         case Write():

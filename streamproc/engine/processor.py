@@ -111,6 +111,9 @@ class Processor:
         for name, records in delivered.items():
             self._metrics.operator(name).dead_letters += records
             log.warning("delivered records that failed to dead letters", extra={"operator": name, "records": records})
-        for name, late in run.late.items():
-            self._metrics.operator(name).late += late
-            log.warning("dropped records that came late", extra={"operator": name, "records": late})
+        for name, counts in run.counts.items():
+            operator = self._metrics.operator(name)
+            for what, count in counts.items():
+                setattr(operator, what, getattr(operator, what) + count)
+            if counts["late"]:
+                log.warning("records came late", extra={"operator": name, "records": counts["late"]})

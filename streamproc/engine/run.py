@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
@@ -29,7 +29,7 @@ class BatchRun:
         dead_letters: The failed records of each policy that delivers them.
         skipped: How many records each operator skipped.
         skipped_first: The first error of each operator that skipped.
-        late: How many records came too late for each window operator.
+        counts: What each operator counts besides, by its name: see `streamproc.metrics.OperatorCounts`.
         paused: The partitions that each operator wants to be read no further for now.
     """
 
@@ -45,7 +45,7 @@ class BatchRun:
     )
     skipped: Counter[str] = field(default_factory=Counter[str])
     skipped_first: dict[str, str] = field(default_factory=dict[str, str])
-    late: Counter[str] = field(default_factory=Counter[str])
+    counts: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter[str]))
     paused: dict[str, frozenset[Partition]] = field(default_factory=dict[str, frozenset[Partition]])
 
     @property

@@ -16,12 +16,11 @@ from streamproc.dataflow.nodes import (
     Node,
     Process,
     Repartition,
-    RollingWindow,
-    SlicedWindow,
     Step,
     StepKind,
     UpdateState,
 )
+from streamproc.dataflow.window_nodes import RollingWindow, SlicedWindow
 
 __all__ = ["exchange", "stages"]
 

@@ -1,7 +1,16 @@
 """The fluent API: it only builds nodes of the dataflow."""
 
 from streamproc.streams.handle import OperatorOptions, StepOptions
-from streamproc.streams.stream import KeyedStream, Stream
+from streamproc.streams.stream import KeyedStream, KeyedWindowResults, Stream, WindowResults
 from streamproc.streams.windowed import KeyedWindowedStream, WindowedStream
 
-__all__ = ["KeyedStream", "KeyedWindowedStream", "OperatorOptions", "StepOptions", "Stream", "WindowedStream"]
+__all__ = [
+    "KeyedStream",
+    "KeyedWindowResults",
+    "KeyedWindowedStream",
+    "OperatorOptions",
+    "StepOptions",
+    "Stream",
+    "WindowResults",
+    "WindowedStream",
+]

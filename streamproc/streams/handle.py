@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from streamproc.dataflow.dataflow import Dataflow
@@ -18,9 +19,9 @@ from streamproc.errors import PipelineError
 from streamproc.windowing.aggregates import identity
 
 if TYPE_CHECKING:
-    from streamproc.streams.stream import KeyedStream, Stream
+    from streamproc.streams.stream import KeyedStream, KeyedWindowResults, Stream, WindowResults
 
-__all__ = ["Handle", "OperatorOptions", "StepOptions"]
+__all__ = ["Handle", "OperatorOptions", "StepOptions", "refuse_unknown"]
 
 
 class OperatorOptions(TypedDict, total=False):
@@ -73,14 +74,25 @@ class Handle:
         """Return the keyed stream behind a new node."""
         raise NotImplementedError
 
+    def _window_results(self, node: Node) -> WindowResults[Any, Any]:
+        """Return the results of the windows of a new node."""
+        raise NotImplementedError
+
+    def _keyed_window_results(self, node: Node) -> KeyedWindowResults[Any, Any, Any]:
+        """Return the results of the keyed windows of a new node."""
+        raise NotImplementedError
+
     def _same(self, node: Node) -> Self:
         """Return a stream of the same kind behind a new node."""
         return type(self)(self._dataflow, node)
 
     def _side_output(self, node: Node, output: str) -> Self:
         """Return a side output, of the same kind as this stream, of a new node."""
-        name = self._dataflow.name("side_output", f"{node.name}.{output}")
-        return self._same(self._dataflow.add(SideOutput(name=name, inputs=(node,), output=output)))
+        return self._same(side_output(self._dataflow, node, output))
+
+    def _put_aside(self, output: str) -> Node:
+        """Add the node of a side output of this stream's."""
+        return side_output(self._dataflow, self._node, output)
 
     def _check_together(self, other: Handle, what: str) -> None:
         """Refuse to combine streams of two apps, or a keyed with an unkeyed one."""
@@ -91,12 +103,8 @@ class Handle:
 
     def _named(self, kind: str, options: OperatorOptions, *inputs: Node) -> dict[str, Any]:
         """Return the fields that every new node has; its input is this stream's node unless others are given."""
-        for option in options:
-            # Those of a step include those of any operator.
-            if option not in StepOptions.__annotations__:
-                close = difflib.get_close_matches(option, StepOptions.__annotations__, 1)
-                hint = f": did you mean {close[0]!r}?" if close else ""
-                raise PipelineError(f"{kind} has no option {option!r}{hint}")
+        # Those of a step include those of any operator.
+        refuse_unknown(kind, options, StepOptions)
         name = self._dataflow.name(kind, options.get("name"))
         return {
             "name": name,
@@ -113,6 +121,26 @@ class Handle:
         named = self._named(kind.value, options)
         run_async = async_options(named["name"], fn, options)
         return self._dataflow.add(Step(**named, step=kind, fn=fn, keyed=self.keyed, run_async=run_async))
+
+
+def side_output(dataflow: Dataflow, node: Node, output: str) -> Node:
+    """Add the node of one of the side outputs of another."""
+    name = dataflow.name("side_output", f"{node.name}.{output}")
+    return dataflow.add(SideOutput(name=name, inputs=(node,), output=output))
+
+
+def refuse_unknown(kind: str, options: Iterable[str], known: type) -> None:
+    """Refuse an option that an operator doesn't have.
+
+    Raises:
+        PipelineError: There is one; the message says which was probably meant.
+    """
+    names: list[str] = list(known.__annotations__)
+    for option in options:
+        if option not in names:
+            close = difflib.get_close_matches(option, names, 1)
+            hint = f": did you mean {close[0]!r}?" if close else ""
+            raise PipelineError(f"{kind} has no option {option!r}{hint}")
 
 
 def is_async(fn: Function) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from streamproc.dataflow.nodes import Node
@@ -17,12 +18,14 @@ from streamproc.streams.per_batch import PerBatch
 from streamproc.streams.per_record import PerRecord
 from streamproc.streams.windowed import WindowBy, WindowKeyedBy
 from streamproc.streams.windows import KeyedWindows, Windows
+from streamproc.windowing.windows import WindowResult
 
-__all__ = ["KeyedStream", "Stream"]
+__all__ = ["KeyedStream", "KeyedWindowResults", "Stream", "WindowResults"]
 
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
+R = TypeVar("R")
 
 
 class _Streams(Handle):
@@ -33,6 +36,12 @@ class _Streams(Handle):
 
     def _keyed(self, node: Node) -> KeyedStream[Any, Any]:
         return KeyedStream(self._dataflow, node)
+
+    def _window_results(self, node: Node) -> WindowResults[Any, Any]:
+        return WindowResults(self._dataflow, node)
+
+    def _keyed_window_results(self, node: Node) -> KeyedWindowResults[Any, Any, Any]:
+        return KeyedWindowResults(self._dataflow, node)
 
 
 class Stream(_Streams, PerRecord[T], PerBatch[T], WindowBy[T], Windows[T], Outputs[T], Generic[T]):
@@ -65,3 +74,34 @@ class KeyedStream(
     """
 
     keyed = True
+
+
+class WindowResults(Stream[WindowResult[R]], Generic[T, R]):
+    """The results of windows of ``T``."""
+
+    @cached_property
+    def _late(self) -> Stream[T]:
+        return Stream(self._dataflow, self._put_aside("late"))
+
+    def late(self) -> Stream[T]:
+        """Return the elements that came when all of their windows were closed, as they came to the window.
+
+        Example:
+            >>> def too_late(times):
+            ...     return times.event_time(lambda t: t).window(Tumbling("10ms")).aggregate(count()).late()
+            >>> run([[1, 12], [3], [13]], too_late)
+            [3]
+        """
+        return self._late
+
+
+class KeyedWindowResults(KeyedStream[K, WindowResult[R]], Generic[K, V, R]):
+    """The results of windows of values ``V`` under keys ``K``."""
+
+    @cached_property
+    def _late(self) -> KeyedStream[K, V]:
+        return KeyedStream(self._dataflow, self._put_aside("late"))
+
+    def late(self) -> KeyedStream[K, V]:
+        """Return the records that came when all of their windows were closed, as they came to the window."""
+        return self._late

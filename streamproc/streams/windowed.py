@@ -6,23 +6,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, get_args, overload
 
 from streamproc.dataflow.dataflow import check_window
-from streamproc.dataflow.nodes import SlicedWindow, WindowForm
+from streamproc.dataflow.nodes import Node
 from streamproc.dataflow.times import in_event_time
-from streamproc.durations import Duration
+from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, Panes, ResultTime, SlicedWindow, WindowForm
+from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
-from streamproc.streams.handle import Handle, OperatorOptions
+from streamproc.streams.handle import Handle, OperatorOptions, refuse_unknown
 from streamproc.streams.windows import window_of_elements
 from streamproc.windowing.aggregates import Aggregate, reducing
-from streamproc.windowing.windows import WindowAssigner, WindowResult
+from streamproc.windowing.assigners import (
+    Assigner,
+    Calendar,
+    Count,
+    Global,
+    LookBack,
+    Periodic,
+    Session,
+    Sliding,
+    Tumbling,
+    WindowAssigner,
+)
+from streamproc.windowing.triggers import AtWatermark, OnClose, OnUpdate, WindowTrigger
 
 if TYPE_CHECKING:
-    from streamproc.streams.stream import KeyedStream, Stream
+    from streamproc.streams.stream import KeyedWindowResults, WindowResults
 
-__all__ = ["KeyedWindowedStream", "WindowBy", "WindowKeyedBy", "WindowedStream"]
+__all__ = ["KeyedWindowedStream", "WindowBy", "WindowKeyedBy", "WindowOptions", "WindowedStream"]
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -30,25 +44,86 @@ V = TypeVar("V")
 R = TypeVar("R")
 
 
+class WindowOptions(TypedDict, total=False):
+    """What windows of an assigner can be given.
+
+    Keys:
+        trigger: When a window gives results; `AtWatermark` by default: once, and again with late records.
+        emit: Instead of a trigger: ``"final"`` for one result when the window closes, its allowed lateness over;
+            ``"update"`` for one with each batch that changes it.
+        allowed_lateness: For how long after its end a window takes records that are late.
+        panes: What a further result of a window is: ``"accumulating"`` of all its records, ``"discarding"`` of those
+            since the last one, ``"retracting"`` of all, behind the last one with ``retracts``. Accumulating by default.
+        result_time: What time results have: ``"end"`` is the last millisecond of their window, ``"earliest"`` and
+            ``"latest"`` are the times of records. By default ``"end"``, and ``"latest"`` for `Global`, which has none.
+    """
+
+    trigger: WindowTrigger
+    emit: Literal["final", "update"]
+    allowed_lateness: Duration
+    panes: Panes
+    result_time: ResultTime
+
+
+@dataclass(frozen=True, slots=True)
+class Windowing:
+    """Windows, and when and how they give results."""
+
+    assigner: WindowAssigner
+    trigger: WindowTrigger
+    allowed_lateness_ms: int
+    panes: Panes
+    result_time: ResultTime
+
+    @classmethod
+    def of(cls, assigner: WindowAssigner, options: WindowOptions) -> Windowing:
+        """Return what a user has said, checked.
+
+        Raises:
+            PipelineError: It is no assigner, or an option is wrong.
+        """
+        if not (isinstance(assigner, _ASSIGNERS) or hasattr(assigner, "slide_ms")):
+            raise PipelineError(f'window: expected Tumbling("10s"), Session("30m"), … or a length, got {assigner!r}')
+        refuse_unknown("window", options, WindowOptions)
+        if isinstance(assigner, Count) and options:
+            raise PipelineError(
+                f"window(Count(…), {', '.join(options)}=…): windows of so many records give one result, when they have "
+                f"them; they have no end in time"
+            )
+        panes = _one_of("panes", options.get("panes", "accumulating"), Panes)
+        usual = "latest" if isinstance(assigner, Global) else "end"
+        result_time = _one_of("result_time", options.get("result_time", usual), ResultTime)
+        lateness = to_ms(options.get("allowed_lateness", "0s"), what="allowed_lateness", zero=True)
+        return cls(assigner, _trigger(options), lateness, panes, result_time)
+
+    @property
+    def gives_one_result_a_slice(self) -> bool:
+        """Whether windows are the same for all keys, and give what they hold when the watermark is at their end."""
+        periodic = isinstance(self.assigner, Calendar) or hasattr(self.assigner, "slide_ms")
+        accumulates = self.panes == "accumulating" or not self.allowed_lateness_ms
+        return periodic and accumulates and self.trigger == AtWatermark() and self.result_time == "end"
+
+
 class WindowBy(Handle, Generic[T]):
     """``window`` of a stream without keys."""
 
     @overload
-    def window(self, length: WindowAssigner, /) -> WindowedStream[T]: ...
+    def window(self, length: WindowAssigner, /, **options: Unpack[WindowOptions]) -> WindowedStream[T]: ...
     @overload
     def window(
         self, length: Duration, slide: Duration | None = None, /, **options: Unpack[OperatorOptions]
     ) -> Self: ...
     def window(
-        self,
-        length: WindowAssigner | Duration,
-        slide: Duration | None = None,
-        /,
-        **options: Unpack[OperatorOptions],
+        self, length: WindowAssigner | Duration, slide: Duration | None = None, /, **options: Any
     ) -> WindowedStream[T] | Self:
         """Put the elements into windows: those of an assigner, to be aggregated, or all of each window at its end.
 
         With a length and a slide it is the DStream's ``window``: the elements of each window are given out again.
+
+        Args:
+            length: An assigner such as `Tumbling`, `Sliding`, `Session`, or a length.
+            slide: With a length: the distance between windows.
+            **options: With an assigner see `WindowOptions`, with a length `OperatorOptions`.
 
         Example:
             >>> run([["a"], ["b"]], lambda letters: letters.window("1s"), interval="500ms", batches=3)
@@ -57,26 +132,21 @@ class WindowBy(Handle, Generic[T]):
             [WindowResult(start=0, end=1000, value=2)]
         """
         if isinstance(length, str | timedelta):
-            return self._same(window_of_elements(self, length, slide, options))
-        _no_slide(slide, options)
-        return WindowedStream(self, length)
+            return self._same(window_of_elements(self, length, slide, options))  # type: ignore[arg-type]
+        return WindowedStream(self, _windowing(length, slide, options))
 
 
 class WindowKeyedBy(Handle, Generic[K, V]):
     """``window`` of a keyed stream."""
 
     @overload
-    def window(self, length: WindowAssigner, /) -> KeyedWindowedStream[K, V]: ...
+    def window(self, length: WindowAssigner, /, **options: Unpack[WindowOptions]) -> KeyedWindowedStream[K, V]: ...
     @overload
     def window(
         self, length: Duration, slide: Duration | None = None, /, **options: Unpack[OperatorOptions]
     ) -> Self: ...
     def window(
-        self,
-        length: WindowAssigner | Duration,
-        slide: Duration | None = None,
-        /,
-        **options: Unpack[OperatorOptions],
+        self, length: WindowAssigner | Duration, slide: Duration | None = None, /, **options: Any
     ) -> KeyedWindowedStream[K, V] | Self:
         """Put the records of each key into windows; as `WindowBy.window`.
 
@@ -87,28 +157,25 @@ class WindowKeyedBy(Handle, Generic[K, V]):
             [('a', WindowResult(start=0, end=1000, value=2))]
         """
         if isinstance(length, str | timedelta):
-            return self._same(window_of_elements(self, length, slide, options))
-        _no_slide(slide, options)
-        return KeyedWindowedStream(self, length)
+            return self._same(window_of_elements(self, length, slide, options))  # type: ignore[arg-type]
+        return KeyedWindowedStream(self, _windowing(length, slide, options))
 
 
 class WindowedStream(Generic[T]):
     """Elements in windows, waiting for an aggregate."""
 
-    def __init__(self, stream: Handle, assigner: WindowAssigner) -> None:
+    def __init__(self, stream: Handle, windowing: Windowing) -> None:
         self._of = stream
-        self._assigner = assigner
+        self._windowing = windowing
 
-    def aggregate(
-        self, aggregate: Aggregate[T, Any, R], /, **options: Unpack[OperatorOptions]
-    ) -> Stream[WindowResult[R]]:
+    def aggregate(self, aggregate: Aggregate[T, Any, R], /, **options: Unpack[OperatorOptions]) -> WindowResults[T, R]:
         """Aggregate the elements of each window; the result comes when the watermark passes the window's end.
 
         Windows without elements give none.
         """
-        return self._of._stream(window_node(self._of, self._assigner, aggregate, options))
+        return self._of._window_results(_window_node(self._of, self._windowing, aggregate, options))
 
-    def reduce(self, fn: Callable[[T, T], T], /, **options: Unpack[OperatorOptions]) -> Stream[WindowResult[T]]:
+    def reduce(self, fn: Callable[[T, T], T], /, **options: Unpack[OperatorOptions]) -> WindowResults[T, T]:
         """Reduce the elements of each window with an associative function, earlier one first."""
         return self.aggregate(reducing(fn), **options)
 
@@ -116,46 +183,92 @@ class WindowedStream(Generic[T]):
 class KeyedWindowedStream(Generic[K, V]):
     """Keyed records in windows, waiting for an aggregate."""
 
-    def __init__(self, stream: Handle, assigner: WindowAssigner) -> None:
+    def __init__(self, stream: Handle, windowing: Windowing) -> None:
         self._of = stream
-        self._assigner = assigner
+        self._windowing = windowing
 
     def aggregate(
         self, aggregate: Aggregate[V, Any, R], /, **options: Unpack[OperatorOptions]
-    ) -> KeyedStream[K, WindowResult[R]]:
+    ) -> KeyedWindowResults[K, V, R]:
         """Aggregate the values of each key in each window; the result comes when the watermark passes the window's end.
 
         Windows without values give none.
         """
-        return self._of._keyed(window_node(self._of, self._assigner, aggregate, options))
+        return self._of._keyed_window_results(_window_node(self._of, self._windowing, aggregate, options))
 
-    def reduce(self, fn: Callable[[V, V], V], /, **options: Unpack[OperatorOptions]) -> KeyedStream[K, WindowResult[V]]:
+    def reduce(self, fn: Callable[[V, V], V], /, **options: Unpack[OperatorOptions]) -> KeyedWindowResults[K, V, V]:
         """Reduce the values of each key in each window with an associative function, earlier one first."""
         return self.aggregate(reducing(fn), **options)
 
 
-def window_node(
-    stream: Handle, assigner: WindowAssigner, aggregate: Aggregate[Any, Any, Any], options: OperatorOptions
-) -> SlicedWindow:
-    """Add the node that aggregates windows of an assigner.
+_ASSIGNERS = (Tumbling, Sliding, Calendar, Session, LookBack, Count, Global, Assigner)
+
+
+def _windowing(assigner: WindowAssigner, slide: object, options: Any) -> Windowing:
+    if slide is not None:
+        raise PipelineError(f"window({assigner!r}, {slide!r}): a slide belongs to a length; Sliding(…) has its own")
+    return Windowing.of(assigner, options)
+
+
+def _trigger(options: WindowOptions) -> WindowTrigger:
+    """Return the trigger that is asked for.
 
     Raises:
-        PipelineError: What is given is no assigner or no aggregate; or, in batch time, a border of a window would be
-            within a batch.
+        PipelineError: There are two, or it is none.
+    """
+    emit, trigger = options.get("emit"), options.get("trigger")
+    if emit is not None and trigger is not None:
+        raise PipelineError("window: emit= is a name for a trigger: give one of emit= and trigger=")
+    if trigger is not None:
+        if not isinstance(trigger, WindowTrigger):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"window: trigger is {trigger!r}: expected AtWatermark(…), AfterCount(…) or another")
+        return trigger
+    if emit is None:
+        return AtWatermark()
+    return OnClose() if _one_of("emit", emit, Literal["final", "update"]) == "final" else OnUpdate()
+
+
+def _one_of(option: str, given: Any, choices: Any) -> Any:
+    expected = get_args(choices)
+    if given not in expected:
+        raise PipelineError(f"window: {option} is {given!r}: expected {', '.join(map(repr, expected))}")
+    return given
+
+
+def _window_node(
+    stream: Handle, windowing: Windowing, aggregate: Aggregate[Any, Any, Any], options: OperatorOptions
+) -> Node:
+    """Add the node that aggregates windows.
+
+    Raises:
+        PipelineError: What is given is no aggregate; or, in batch time, a border of a window would be within a batch.
     """
     if not isinstance(aggregate, Aggregate):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise PipelineError(f"aggregate: expected an aggregate such as count(), got {aggregate!r}")
-    if not hasattr(assigner, "slide_ms"):
-        raise PipelineError(f'window: expected Tumbling("10s"), Sliding(...) or a length, got {assigner!r}')
-    if not in_event_time(stream._node):
-        check_window("the window's size", assigner.size_ms, stream._dataflow.trigger)
-        check_window("the window's slide", assigner.slide_ms, stream._dataflow.trigger)
-    named = stream._named("window", options)
-    node = SlicedWindow(**named, assigner=assigner, aggregate=aggregate, keyed=stream.keyed, form=WindowForm.RESULT)
-    stream._dataflow.add(node)
-    return node
+    assigner: Any = windowing.assigner
+    if hasattr(assigner, "slide_ms") and not in_event_time(stream._node):
+        _check_against_interval(stream, assigner)
+    named: dict[str, Any] = stream._named("window", options)
+    named |= {"aggregate": aggregate, "keyed": stream.keyed, "assigner": assigner}
+    lateness = windowing.allowed_lateness_ms
+    node: Node
+    if isinstance(assigner, Count):
+        node = CountWindow(**named)
+    elif windowing.gives_one_result_a_slice:
+        node = SlicedWindow(**named, form=WindowForm.RESULT, allowed_lateness_ms=lateness)
+    else:
+        node = PanedWindow(
+            **named,
+            trigger=windowing.trigger,
+            allowed_lateness_ms=lateness,
+            panes=windowing.panes,
+            result_time=windowing.result_time,
+        )
+    return stream._dataflow.add(node)
 
 
-def _no_slide(slide: object, options: OperatorOptions) -> None:
-    if slide is not None or options:
-        raise PipelineError("window(assigner) takes nothing else: name= and on_error= belong to its aggregate()")
+def _check_against_interval(stream: Handle, assigner: Periodic) -> None:
+    trigger = stream._dataflow.trigger
+    check_window("the window's size", assigner.size_ms, trigger)
+    check_window("the window's slide", assigner.slide_ms, trigger)
+    check_window("the window's offset", assigner.offset_ms, trigger)

@@ -16,15 +16,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from streamproc.dataflow.dataflow import check_window
-from streamproc.dataflow.nodes import Node, RollingWindow, SlicedWindow, StepKind, WindowForm
+from streamproc.dataflow.nodes import Node, StepKind
 from streamproc.dataflow.policies import Function
 from streamproc.dataflow.times import in_event_time
+from streamproc.dataflow.window_nodes import RollingWindow, SlicedWindow, WindowForm
 from streamproc.durations import Duration
 from streamproc.errors import PipelineError
 from streamproc.streams.handle import Handle, OperatorOptions
 from streamproc.triggers import Interval
 from streamproc.windowing.aggregates import collect, reducing
-from streamproc.windowing.windows import Trailing
+from streamproc.windowing.assigners import Trailing
 
 if TYPE_CHECKING:
     from streamproc.streams.stream import KeyedStream, Stream

@@ -1,16 +1,55 @@
-"""Windows: how records are assigned to them, and how they aggregate."""
+"""Windows: how records are assigned to them, when they give results, and how they aggregate."""
 
 from streamproc.windowing.aggregates import Aggregate, collect, count, max_of, mean_of, min_of, reducing, sum_of
-from streamproc.windowing.windows import Sliding, Trailing, Tumbling, Window, WindowAssigner, WindowResult
+from streamproc.windowing.assigners import (
+    Assigner,
+    Calendar,
+    Count,
+    Global,
+    LookBack,
+    Session,
+    Sliding,
+    Trailing,
+    Tumbling,
+    WindowAssigner,
+)
+from streamproc.windowing.triggers import (
+    AfterCount,
+    AfterDelay,
+    AllOf,
+    AnyOf,
+    AtWatermark,
+    OnClose,
+    OnUpdate,
+    Repeated,
+    WindowTrigger,
+)
+from streamproc.windowing.windows import Pane, Window, WindowResult
 
 __all__ = [
+    "AfterCount",
+    "AfterDelay",
     "Aggregate",
+    "AllOf",
+    "AnyOf",
+    "Assigner",
+    "AtWatermark",
+    "Calendar",
+    "Count",
+    "Global",
+    "LookBack",
+    "OnClose",
+    "OnUpdate",
+    "Pane",
+    "Repeated",
+    "Session",
     "Sliding",
     "Trailing",
     "Tumbling",
     "Window",
     "WindowAssigner",
     "WindowResult",
+    "WindowTrigger",
     "collect",
     "count",
     "max_of",

@@ -106,7 +106,7 @@ async def test_all_changes_are_listed() -> None:
         lambda letters: letters.window(Tumbling("2s")).aggregate(count(), name="seconds"),
     )
     assert "  - totals (update_state_by_key) is gone\n" in message
-    assert "  - seconds: window was 1s every 1s and is 2s every 2s\n" in message
+    assert "  - seconds: window was tumbling 1s and is tumbling 2s\n" in message
 
 
 async def test_another_aggregate_of_a_window_is_refused() -> None:

@@ -12,6 +12,7 @@ from streamproc import (
     App,
     KeyedProcess,
     KeyedStream,
+    KeyedWindowResults,
     List,
     Map,
     ProcessContext,
@@ -21,6 +22,7 @@ from streamproc import (
     Tumbling,
     Value,
     WindowResult,
+    WindowResults,
     collect,
     count,
     sum_of,
@@ -119,12 +121,19 @@ def test_state_has_the_type_of_the_function() -> None:
     assert_type(keyed.map_with_state(number), KeyedStream[str, str])
 
 
+def result_of(result: WindowResult[int]) -> int:
+    return result.value
+
+
 def test_windows_give_results_of_the_aggregate() -> None:
     keyed = clicks().key_by(lambda click: click.user)
-    assert_type(keyed.window(Tumbling("1m")).aggregate(count()), KeyedStream[str, WindowResult[int]])
+    assert_type(keyed.window(Tumbling("1m")).aggregate(count()), KeyedWindowResults[str, Click, int])
     spent = sum_of(spent_of)
-    assert_type(keyed.window(Tumbling("1m")).aggregate(spent), KeyedStream[str, WindowResult[float]])
-    assert_type(clicks().window(Tumbling("1m")).aggregate(count()), Stream[WindowResult[int]])
+    assert_type(keyed.window(Tumbling("1m")).aggregate(spent), KeyedWindowResults[str, Click, float])
+    assert_type(clicks().window(Tumbling("1m")).aggregate(count()), WindowResults[Click, int])
+    windows = keyed.window(Tumbling("1m")).aggregate(count())
+    assert_type(windows.late(), KeyedStream[str, Click])
+    assert_type(windows.map_values(result_of), KeyedStream[str, int])
     assert_type(clicks().window("1m"), Stream[Click])
     assert_type(keyed.window("1m", "10s"), KeyedStream[str, Click])
     assert_type(clicks().count_by_window("1m"), Stream[int])

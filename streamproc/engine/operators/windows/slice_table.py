@@ -24,7 +24,7 @@ from streamproc.state.keys import encode_key
 from streamproc.state.tables import Tables
 from streamproc.watermark import START_OF_TIME
 from streamproc.windowing.aggregates import Aggregate
-from streamproc.windowing.windows import Slices
+from streamproc.windowing.slices import Slices
 
 __all__ = ["SliceTable"]
 
@@ -37,11 +37,24 @@ class SliceTable:
         slices: The arithmetic of its windows.
         aggregate: How accumulators are made and merged.
         tables: The state of the shard.
+        lateness: For how long after their ends windows take records.
+        has_gaps: Whether there are slices that no window holds.
     """
 
-    def __init__(self, node: Node, slices: Slices, aggregate: Aggregate[Any, Any, Any], tables: Tables) -> None:
+    def __init__(
+        self,
+        node: Node,
+        slices: Slices,
+        aggregate: Aggregate[Any, Any, Any],
+        tables: Tables,
+        *,
+        lateness: int = 0,
+        has_gaps: bool = False,
+    ) -> None:
         self._name = node.name
         self._slices = slices
+        self._lateness = lateness
+        self._has_gaps = has_gaps
         self._aggregate = aggregate
         self._combiner = Combiner(node, aggregate)
         self._failures = Failures(node, aggregate.merge)
@@ -68,7 +81,7 @@ class SliceTable:
     ) -> Mapping[tuple[int, Any], Any]:
         """Add the rows of a batch, and return what they come to: accumulators by slice and key.
 
-        Rows that are too late for all their windows are only counted; those that are in no window are left out.
+        Rows that are too late for all their windows are put aside; those that are in no window are left out.
 
         Args:
             run: The batch's run.
@@ -76,23 +89,33 @@ class SliceTable:
             keys: The key of each row; None where all belong together.
             rows: The rows, as the aggregate's functions get them.
         """
+        run.side_outputs[self._name, "late"] = batch.take(())
         if not rows:
             return {}
-        slices, through = self._slices, self.through
         starts = self._starts_of(run, batch)
-        if slices.last_end(min(starts)) <= through or slices.slide > slices.size:
-            windowed = [row for row, start in enumerate(starts) if slices.in_window(start)]
-            on_time = [row for row in windowed if slices.last_end(starts[row]) > through]
-            if len(on_time) < len(windowed):
-                run.late[self._name] += len(windowed) - len(on_time)
-            batch, starts = batch.take(on_time), [starts[row] for row in on_time]
-            keys = None if keys is None else [keys[row] for row in on_time]
-            rows = [rows[row] for row in on_time]
+        closed = self.through - self._lateness
+        if self._slices.last_end(min(starts)) <= closed or self._has_gaps:
+            taken = self._sort_out(run, batch, starts, closed)
+            batch, starts = batch.take(taken), [starts[row] for row in taken]
+            keys = None if keys is None else [keys[row] for row in taken]
+            rows = [rows[row] for row in taken]
         placed = zip(starts, [None] * len(rows) if keys is None else keys, strict=True)
         found = self._combiner.combine(run, batch, placed, rows)
         self._load(run, found)
         self._merge_in(run, found)
         return found
+
+    def _sort_out(self, run: BatchRun, batch: Batch, starts: Sequence[int], closed: int) -> list[int]:
+        """Put aside the rows whose windows are all closed, and return those that are in windows which are not."""
+        taken: list[int] = []
+        late: list[int] = []
+        for row, start in enumerate(starts):
+            if self._slices.in_window(start):
+                (taken if self._slices.last_end(start) > closed else late).append(row)
+        run.side_outputs[self._name, "late"] = batch.take(late)
+        run.counts[self._name]["late"] += len(late)
+        run.counts[self._name]["dropped"] += len(starts) - len(taken) - len(late)
+        return taken
 
     def _load(self, run: BatchRun, found: dict[tuple[int, Any], Any]) -> None:
         """Bring what is kept into the cache, and remove from ``found`` what has a key that state can't have."""
@@ -110,8 +133,7 @@ class SliceTable:
     def _starts_of(self, run: BatchRun, batch: Batch) -> list[int]:
         if batch.timestamps is None:
             return [self._slices.start(run.time)] * len(batch)
-        width = self._slices.width
-        return [timestamp - timestamp % width for timestamp in batch.timestamps]
+        return self._slices.starts(batch.timestamps)
 
     def _merge_in(self, run: BatchRun, found: Mapping[tuple[int, Any], Any]) -> None:
         """Merge accumulators into those that are kept."""
@@ -137,11 +159,24 @@ class SliceTable:
         for (slice_start, key), accumulator in self._accumulators.items((start,), (end,)):
             if key in found:
                 found[key] = self._merge(run, found[key], accumulator)
-            elif self._slices.last_end(slice_start) <= end:
+            elif self._slices.last_end(slice_start) <= end and not self._lateness:
                 found[key] = accumulator
             else:
                 # A later window needs it as it is, whatever merge and the readers of the result do to this one.
                 found[key] = self._aggregate.copy(accumulator)
+        return found
+
+    def merged_of(self, run: BatchRun, keys: Sequence[Any], start: int, end: int) -> dict[Any, Any]:
+        """Return, as `merged`, the accumulators of some keys that have any."""
+        starts = [each for each in self.starts() if start <= each < end]
+        self._accumulators.load((each, key) for key in keys for each in starts)
+        found: dict[Any, Any] = {}
+        for key in keys:
+            for each in starts:
+                accumulator = self._accumulators.get((each, key))
+                if accumulator is not None:
+                    copied = self._aggregate.copy(accumulator)
+                    found[key] = self._merge(run, found[key], copied) if key in found else copied
         return found
 
     def drop(self, starts: Sequence[int]) -> None:

@@ -15,15 +15,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from streamproc.batch import Batch
-from streamproc.dataflow.nodes import RollingWindow
+from streamproc.dataflow.window_nodes import RollingWindow
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator
-from streamproc.engine.operators.slice_table import SliceTable
+from streamproc.engine.operators.windows.slice_table import SliceTable
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME
 from streamproc.windowing.aggregates import reducing
-from streamproc.windowing.windows import Slices
+from streamproc.windowing.slices import PeriodicSlices
 
 __all__ = ["RollingWindowOperator"]
 
@@ -37,8 +37,9 @@ class RollingWindowOperator(Operator):
     """
 
     def __init__(self, node: RollingWindow, tables: Tables) -> None:
-        self._slices = Slices.of(node.assigner)
-        self._table = SliceTable(node, self._slices, reducing(node.fn), tables)
+        self._slices = PeriodicSlices.of(node.assigner)
+        has_gaps = node.assigner.slide_ms > node.assigner.size_ms
+        self._table = SliceTable(node, self._slices, reducing(node.fn), tables, has_gaps=has_gaps)
         self._rolling = tables.table(node.name, "rolling")
         self._of_fn, self._of_inverse = Failures(node, node.fn), Failures(node, node.inverse)
         self._of_keep = Failures(node, node.keep)

@@ -1,0 +1,118 @@
+"""Windows that end with each record of a key and reach back from it.
+
+State layout, under the operator's name, besides that of `open_windows`:
+
+    cells    (timestamp, key) -> the accumulator of the key's records with that timestamp
+    times    key -> the timestamps of its cells, in order
+
+A cell is kept until no window can reach back to it: its own, and those of later records.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from typing import Any
+
+from streamproc.dataflow.window_nodes import PanedWindow
+from streamproc.engine.operators.windows.contents import Arrivals, Contents, Part, Touched
+from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWindows, Place
+from streamproc.engine.run import BatchRun
+from streamproc.state.tables import Tables
+from streamproc.watermark import END_OF_TIME
+from streamproc.windowing.assigners import LookBack
+
+__all__ = ["LookBackContents"]
+
+
+class LookBackContents(Contents):
+    """The contents of windows that look back from each record."""
+
+    def __init__(self, node: PanedWindow, assigner: LookBack, open_windows: OpenWindows, tables: Tables) -> None:
+        super().__init__(node, open_windows)
+        self._size = assigner.size_ms
+        self._cells = tables.table(node.name, "cells")
+        self._times = tables.table(node.name, "times")
+
+    def add(self, arrivals: Arrivals) -> tuple[Touched, list[int]]:
+        """Add records to their cells, and have all windows know that reach back to these."""
+        late = [row for row, time in enumerate(arrivals.times) if self._is_gone(time, arrivals.watermark)]
+        groups: list[int | None] = list(arrivals.times)
+        for row in late:
+            groups[row] = None
+        parts = self.parts(arrivals, groups)
+        bad = self.load(arrivals.run, dict.fromkeys(key for _, key in parts), self._times.load)
+        good = {place: part for place, part in parts.items() if place[1] not in bad}
+        self._cells.load(good)
+        for place, part in good.items():
+            self._add_to_cell(arrivals.run, *place, part)
+        touched: Touched = {}
+        opened: set[Place] = set()
+        for (time, key), part in good.items():
+            self._touch(arrivals, time, key, part, touched, opened)
+        return touched, late
+
+    def content(self, run: BatchRun, place: Place, window: OpenWindow) -> Any:
+        """Return the accumulators of the cells in a window merged, earlier ones first."""
+        if self.node.panes == "discarding":
+            return window.content
+        return self._within(run, window, place[2])
+
+    def expire(self, watermark: int) -> None:
+        """Remove the cells that no window can reach back to any more."""
+        through = watermark
+        if watermark != END_OF_TIME:
+            through -= self.node.allowed_lateness_ms + self._size
+        for (time, key), _ in list(self._cells.items(None, (through + 1,))):
+            self._cells.delete((time, key))
+            times: list[int] = self._times.get(key) or []
+            times = times[bisect_right(times, through) :]
+            if times:
+                self._times.put(key, times)
+            else:
+                self._times.delete(key)
+
+    def _is_gone(self, time: int, watermark: int) -> bool:
+        """Return whether no window that can still give a result reaches back to a time."""
+        return self.is_expired(time + self._size, watermark)
+
+    def _add_to_cell(self, run: BatchRun, time: int, key: Any, part: Part) -> None:
+        before = self._cells.get((time, key))
+        accumulator = part.accumulator if before is None else self.merge(run, before, part.accumulator)
+        self._cells.put((time, key), accumulator)
+        if before is None:
+            times: list[int] = list(self._times.get(key) or ())
+            insort(times, time)
+            self._times.put(key, times)
+
+    def _within(self, run: BatchRun, window: OpenWindow, key: Any) -> Any:
+        """Return the accumulators of the cells in a window merged."""
+        times: list[int] = self._times.get(key) or []
+        inside = times[bisect_left(times, window.start) : bisect_left(times, window.end)]
+        self._cells.load((time, key) for time in inside)
+        content: Any = None
+        for time in inside:
+            content = self.merge(run, content, self.node.aggregate.copy(self._cells.get((time, key))))
+        return content
+
+    def _touch(self, arrivals: Arrivals, time: int, key: Any, part: Part, touched: Touched, opened: set[Place]) -> None:
+        """Have the windows know that hold a time: its own, and those of later records."""
+        times: list[int] = self._times.get(key) or []
+        for last in times[bisect_left(times, time) : bisect_left(times, time + self._size)]:
+            start, end = last + 1 - self._size, last + 1
+            if self.is_expired(end, arrivals.watermark):
+                continue
+            place = (end, start, key)
+            window = touched.get(place) or self.open.get(place)
+            if window is None:
+                window = self.open_window(start, end, arrivals)
+                opened.add(place)
+                if self.node.panes == "discarding":
+                    # Its first result is of all that it reaches back to, what came before it included.
+                    window.content = self._within(arrivals.run, window, key)
+            elif window.finished:
+                continue
+            if self.node.panes == "discarding" and place not in opened:
+                self.put_in(arrivals, window, part, copy=True)
+            else:
+                self.note(arrivals, window, part)
+            touched[place] = window

@@ -1,0 +1,212 @@
+"""Windows with triggers: what they hold, when they give a result, and when they are closed.
+
+A batch goes through a window operator in these steps:
+
+    records     are added to their windows, or put aside as late where all of these are closed
+    watermark   moves on
+    results     of the windows whose trigger is ready, in the order of the windows' ends: of those with new records, of
+                those whose end the watermark has passed, and of those whose time has come
+    closing     of the windows whose allowed lateness is over: what they have not given is given, and they are removed
+
+State layout, under the operator's name, besides that of `open_windows` and of the contents: ``through`` -> the
+watermark of the last batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from streamproc.batch import Batch
+from streamproc.dataflow.window_nodes import PanedWindow
+from streamproc.engine.operators.combine import Combiner
+from streamproc.engine.operators.operator import Operator
+from streamproc.engine.operators.windows.assigned import AssignedContents
+from streamproc.engine.operators.windows.contents import Arrivals, Contents, Touched
+from streamproc.engine.operators.windows.look_back import LookBackContents
+from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWindows, Place
+from streamproc.engine.operators.windows.sessions import SessionContents
+from streamproc.engine.run import BatchRun
+from streamproc.state.tables import Tables
+from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
+from streamproc.windowing.assigners import LookBack, Session
+from streamproc.windowing.windows import Pane, Timing, WindowResult
+
+__all__ = ["PanedWindowOperator"]
+
+
+class PanedWindowOperator(Operator):
+    """Runs any windows with any trigger."""
+
+    def __init__(self, node: PanedWindow, tables: Tables) -> None:
+        self._node = node
+        self._open = OpenWindows(node.name, tables, stamped=node.result_time != "end")
+        self._contents = _contents(node, self._open, tables)
+        self._combiner = Combiner(node, node.aggregate)
+        self._through = tables.table(node.name, "through", quiet=True)
+
+    @property
+    def through(self) -> int:
+        """The watermark of the last batch."""
+        through: int | None = self._through.get(None)
+        return START_OF_TIME if through is None else through
+
+    def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
+        """Return the results of this batch."""
+        (batch,) = inputs
+        before = self.through
+        watermark = max(before, batch.watermark.time)
+        touched = self._add(run, batch, before)
+        results = _Results()
+        for place, window in self._candidates(run, touched, before, watermark):
+            self._ask(run, place, window, watermark, results)
+        self._close(run, before, watermark, results)
+        self._contents.expire(watermark)
+        if watermark != before:
+            self._through.put(None, watermark)
+        run.counts[self._node.name]["panes"] += len(results.values)
+        keys = results.keys if self._node.keyed else None
+        return Batch(results.values, keys, results.times, watermark=self._held(batch.watermark, watermark))
+
+    def next_due(self) -> int | None:
+        """Return the time of the next trigger that waits for one."""
+        return self._open.next_timer()
+
+    def next_watermark(self) -> int | None:
+        """Return the watermark at which the next window gives a result, or is closed."""
+        through = self.through
+        ends = self._open.first_due(through)
+        closes = self._open.first_due(through - self._node.allowed_lateness_ms)
+        times = [ends, None if closes is None else closes + self._node.allowed_lateness_ms]
+        return min((time for time in times if time is not None), default=None)
+
+    def _add(self, run: BatchRun, batch: Batch, before: int) -> Touched:
+        """Add the records of a batch to their windows."""
+        keyed = self._node.keyed
+        values = batch.values if keyed else batch.rows()
+        keys = batch.keys or () if keyed else [None] * len(batch)
+        times = [run.time] * len(batch) if batch.timestamps is None else batch.timestamps
+        touched, late = self._contents.add(Arrivals(run, batch, keys, values, times, before))
+        run.side_outputs[self._node.name, "late"] = batch.take(late)
+        run.counts[self._node.name]["late"] += len(late)
+        return touched
+
+    def _candidates(
+        self, run: BatchRun, touched: Touched, before: int, watermark: int
+    ) -> Iterable[tuple[Place, OpenWindow]]:
+        """Return the windows whose triggers are to be asked, in the order of their ends."""
+        candidates = dict(touched)
+        for place, window in self._open.due(before, watermark):
+            candidates.setdefault(place, window)
+        for place in self._open.rung(run.trigger_time):
+            ringing = candidates.get(place) or self._open.get(place)
+            if ringing is not None:
+                ringing.timer = None
+                candidates[place] = ringing
+        return sorted(candidates.items(), key=lambda item: (item[1].end, item[1].start))
+
+    def _ask(self, run: BatchRun, place: Place, window: OpenWindow, watermark: int, results: _Results) -> None:
+        """Give a window's result if its trigger is ready, and keep the window."""
+        node = self._node
+        passed = window.end <= watermark
+        if passed and window.on_time is None:
+            window.on_time = False
+        if not window.finished and node.trigger.is_ready(window.memory, run.trigger_time, passed=passed):
+            self._give(run, place, window, watermark, results)
+            window.memory, window.finished = node.trigger.on_result(window.memory, run.trigger_time, passed=passed)
+        if place[0] <= watermark < window.end:
+            # A session that has grown since it was placed comes due again.
+            self._move(place, window)
+        else:
+            self._open.set_timer(place, window, None if window.finished else node.trigger.due(window.memory))
+            self._open.put(place, window)
+
+    def _move(self, place: Place, window: OpenWindow) -> None:
+        moved = (window.end, place[1], place[2])
+        self._open.delete(place, window)
+        self._contents.moved(place, moved)
+        self._open.set_timer(moved, window, self._node.trigger.due(window.memory))
+        self._open.put(moved, window)
+
+    def _close(self, run: BatchRun, before: int, watermark: int, results: _Results) -> None:
+        """Remove the windows whose allowed lateness is over, and give what they have not given."""
+        lateness = self._node.allowed_lateness_ms
+        through = watermark if watermark == END_OF_TIME else watermark - lateness
+        for place, window in self._open.due(before - lateness, through):
+            if not self._contents.is_expired(window.end, watermark):
+                self._move(place, window)
+                continue
+            if window.fresh and not window.finished:
+                self._give(run, place, window, watermark, results)
+            self._open.delete(place, window)
+            self._contents.closed(place)
+            run.counts[self._node.name]["expired"] += 1
+
+    def _give(self, run: BatchRun, place: Place, window: OpenWindow, watermark: int, results: _Results) -> None:
+        """Give a window's result, where it has one to give."""
+        node = self._node
+        content = self._contents.content(run, place, window)
+        if content is None:
+            # All was given before, and discarded.
+            self._note_given(window)
+            return
+        _, values = self._combiner.results(run, [None], [content])
+        if not values:
+            return
+        time = _time(window, node.result_time)
+        timing: Timing = "early" if window.on_time is None else ("late" if window.on_time else "on_time")
+        pane = Pane(timing, window.panes, last=self._contents.is_expired(window.end, watermark))
+        if node.panes == "retracting":
+            for start, end, value in window.given:
+                results.add(place[2], WindowResult(start, end, value, pane, retracts=True), time)
+            window.given = [(window.start, window.end, values[0])]
+        results.add(place[2], WindowResult(window.start, window.end, values[0], pane), time)
+        window.panes += 1
+        window.fresh = 0
+        self._note_given(window)
+        if node.panes == "discarding":
+            window.content = None
+            window.stamp = None
+
+    @staticmethod
+    def _note_given(window: OpenWindow) -> None:
+        if window.on_time is not None:
+            window.on_time = True
+
+    def _held(self, progress: Watermark, watermark: int) -> Watermark:
+        """Return the watermark of results: no later than what those may have that are to come."""
+        hold = self._open.hold()
+        return Watermark(watermark if hold is None else min(watermark, hold), progress.idle)
+
+
+@dataclass(slots=True)
+class _Results:
+    """The results of a batch, as columns."""
+
+    keys: list[Any] = field(default_factory=list[Any])
+    values: list[WindowResult[Any]] = field(default_factory=list[WindowResult[Any]])
+    times: list[int] = field(default_factory=list[int])
+
+    def add(self, key: Any, result: WindowResult[Any], time: int) -> None:
+        """Add a result."""
+        self.keys.append(key)
+        self.values.append(result)
+        self.times.append(time)
+
+
+def _time(window: OpenWindow, result_time: str) -> int:
+    """Return the time of a window's result."""
+    if result_time == "end" or window.stamp is None:
+        return window.end - 1
+    return window.stamp
+
+
+def _contents(node: PanedWindow, open_windows: OpenWindows, tables: Tables) -> Contents:
+    match node.assigner:
+        case Session():
+            return SessionContents(node, node.assigner, open_windows, tables)
+        case LookBack():
+            return LookBackContents(node, node.assigner, open_windows, tables)
+        case _:
+            return AssignedContents(node, node.assigner, open_windows)

@@ -1,0 +1,145 @@
+"""Sessions: windows that grow with the records of a key, and merge.
+
+State layout, under the operator's name, besides that of `open_windows`: ``sessions``: key -> the places of its open
+sessions, ordered by their starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from streamproc.dataflow.window_nodes import PanedWindow
+from streamproc.engine.operators.windows.contents import Arrivals, Contents, Part, Touched
+from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWindows, Place
+from streamproc.state.tables import Tables
+from streamproc.windowing.assigners import Session
+
+__all__ = ["SessionContents"]
+
+
+@dataclass(slots=True)
+class _Activity:
+    """Records of one key in a batch that are in one session, whatever else is in it."""
+
+    key: Any
+    start: int
+    end: int
+    rows: list[int]
+
+
+class SessionContents(Contents):
+    """The contents of sessions."""
+
+    def __init__(self, node: PanedWindow, assigner: Session, open_windows: OpenWindows, tables: Tables) -> None:
+        super().__init__(node, open_windows)
+        self._gap = assigner.gap_ms
+        self._sessions = tables.table(node.name, "sessions")
+
+    def add(self, arrivals: Arrivals) -> tuple[Touched, list[int]]:
+        """Add records to sessions, and merge those that they join."""
+        activities = list(self._activities(arrivals))
+        bad = self.load(arrivals.run, dict.fromkeys(activity.key for activity in activities), self._sessions.load)
+        self.open.load(
+            place for activity in activities if activity.key not in bad for place in self._places(activity.key)
+        )
+        groups: list[int | None] = [None] * len(arrivals.times)
+        for number, activity in enumerate(activities):
+            for row in activity.rows:
+                groups[row] = None if activity.key in bad else number
+        parts = {number: part for (number, _), part in self.parts(arrivals, groups).items()}
+        touched: Touched = {}
+        late: list[int] = []
+        for number, activity in enumerate(activities):
+            if number in parts and not self._add(arrivals, activity, parts[number], touched):
+                late += activity.rows
+        return touched, sorted(late)
+
+    def closed(self, place: Place) -> None:
+        """Forget a session's place."""
+        key = place[2]
+        self._put_places(key, [other for other in self._places(key) if other != place])
+
+    def moved(self, place: Place, moved: Place) -> None:
+        """Replace a session's place."""
+        key = place[2]
+        self._put_places(key, [moved if other == place else other for other in self._places(key)])
+
+    def _activities(self, arrivals: Arrivals) -> Iterator[_Activity]:
+        """Yield what the batch's own records come to, in the order of their times."""
+        times, keys, gap = arrivals.times, arrivals.keys, self._gap
+        last: dict[Any, _Activity] = {}
+        for row in sorted(range(len(times)), key=times.__getitem__):
+            key, time = keys[row], times[row]
+            activity = last.get(key)
+            if activity is not None and time < activity.end:
+                activity.end = time + gap
+                activity.rows.append(row)
+                continue
+            activity = last[key] = _Activity(key, time, time + gap, [row])
+            yield activity
+
+    def _add(self, arrivals: Arrivals, activity: _Activity, part: Part, touched: Touched) -> bool:
+        """Add records to the session that they are in, and return whether that is not closed."""
+        places = self._places(activity.key)
+        overlapping: list[tuple[Place, OpenWindow]] = []
+        for place in places:
+            window = touched.get(place) or self.open.get(place)
+            assert window is not None, f"session {place} is not there"
+            if window.start < activity.end and activity.start < window.end:
+                overlapping.append((place, window))
+        joined = [(place, window) for place, window in overlapping if not window.finished]
+        if overlapping and not joined:
+            return False
+        start = min([activity.start, *(window.start for _, window in joined)])
+        end = max([activity.end, *(window.end for _, window in joined)])
+        if self.is_expired(end, arrivals.watermark):
+            return False
+        if joined:
+            place, session = self._merged(arrivals, joined, start, end, touched)
+        else:
+            place, session = (end, start, activity.key), self.open_window(start, end, arrivals)
+        others = {other for other, _ in joined}
+        kept = [other for other in places if other not in others]
+        self.put_in(arrivals, session, part)
+        touched[place] = session
+        kept.append(place)
+        if kept != places:
+            self._put_places(activity.key, sorted(kept, key=lambda place: place[:2]))
+        return True
+
+    def _merged(
+        self, arrivals: Arrivals, joined: list[tuple[Place, OpenWindow]], start: int, end: int, touched: Touched
+    ) -> tuple[Place, OpenWindow]:
+        """Return what several sessions, or one that grows, become."""
+        joined.sort(key=lambda item: item[1].start)
+        (place, session), *others = joined
+        passed = end <= arrivals.watermark
+        windows = [window for _, window in joined]
+        session.memory = self.node.trigger.merge([window.memory for window in windows], passed=passed)
+        session.on_time = any(window.on_time for window in windows) if passed else None
+        session.panes = max(window.panes for window in windows)
+        for other, window in others:
+            session.content = self.merge(arrivals.run, session.content, window.content)
+            session.fresh += window.fresh
+            session.stamp = self.better_stamp(session.stamp, window.stamp)
+            session.given += window.given
+            self.open.delete(other, window)
+            touched.pop(other, None)
+        session.start, session.end = start, end
+        if place[0] <= arrivals.watermark < end:
+            # What was due is so again, later.
+            self.open.delete(place, session)
+            touched.pop(place, None)
+            place = (end, place[1], place[2])
+        return place, session
+
+    def _places(self, key: Any) -> list[Place]:
+        return [(due, start, key) for due, start in self._sessions.get(key) or ()]
+
+    def _put_places(self, key: Any, places: list[Place]) -> None:
+        if places:
+            self._sessions.put(key, [(due, start) for due, start, _ in places])
+        else:
+            self._sessions.delete(key)

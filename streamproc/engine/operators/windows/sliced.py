@@ -1,0 +1,134 @@
+"""Aggregates of windows that are the same for all keys, merged from slices when the watermark passes a window's end.
+
+State layout: that of `slice_table`, and under the operator's name, where late records are allowed,
+
+    panes   (end, key) -> how many results the window has given for the key
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from streamproc.batch import Batch
+from streamproc.dataflow.window_nodes import SlicedWindow, WindowForm
+from streamproc.engine.operators.combine import Combiner
+from streamproc.engine.operators.operator import Operator
+from streamproc.engine.operators.windows.slice_table import SliceTable
+from streamproc.engine.run import BatchRun
+from streamproc.state.tables import Tables
+from streamproc.watermark import END_OF_TIME, Watermark
+from streamproc.windowing.assigners import Calendar
+from streamproc.windowing.slices import slices_of
+from streamproc.windowing.windows import Pane, Window, WindowResult
+
+__all__ = ["SlicedWindowOperator"]
+
+
+class SlicedWindowOperator(Operator):
+    """Adds records to their slices, and gives out each window that holds any when the watermark is at its end.
+
+    A record that comes within the allowed lateness has its windows give a further result. A slice is kept until no
+    window that holds it can give one.
+    """
+
+    def __init__(self, node: SlicedWindow, tables: Tables) -> None:
+        self._node = node
+        self._lateness = node.allowed_lateness_ms
+        self._slices = slices_of(node.assigner, at_most=node.slice_ms)
+        has_gaps = not isinstance(node.assigner, Calendar) and node.assigner.slide_ms > node.assigner.size_ms
+        self._table = SliceTable(node, self._slices, node.aggregate, tables, lateness=self._lateness, has_gaps=has_gaps)
+        self._combiner = Combiner(node, node.aggregate)
+        self._panes = tables.table(node.name, "panes") if self._lateness else None
+
+    def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
+        """Return the results of the windows that end at or before the watermark, in the order of their ends."""
+        (batch,) = inputs
+        if self._node.keyed:
+            added = self._table.add(run, batch, batch.keys or (), batch.values)
+        else:
+            added = self._table.add(run, batch, None, batch.rows())
+        results = _Results(self._node, batch.watermark)
+        if self._lateness:
+            self._give_late(run, added, results)
+        self._give_on_time(run, batch.watermark.time, results)
+        run.counts[self._node.name]["panes"] += len(results.values)
+        return results.batch()
+
+    def next_watermark(self) -> int | None:
+        """Return the end of the next window that holds records."""
+        return next(self._slices.ends(self._table.starts(), self._table.through, END_OF_TIME), None)
+
+    def _give_late(self, run: BatchRun, added: Iterable[tuple[int, Any]], results: _Results) -> None:
+        """Give further results of the windows that have given one, and have got records since."""
+        through = self._table.through
+        affected: dict[int, dict[Any, None]] = defaultdict(dict)
+        for start, key in added:
+            for end in self._slices.ends_of(start, through - self._lateness, through):
+                affected[end][key] = None
+        for end in sorted(affected):
+            window, keys = self._slices.window(end), list(affected[end])
+            self._give(run, window, self._table.merged_of(run, keys, window.start, end), results, late=True)
+
+    def _give_on_time(self, run: BatchRun, watermark: int, results: _Results) -> None:
+        """Give the results of the windows that end at or before the watermark, and remove what is not needed."""
+        starts = self._table.starts()
+        for end in self._slices.ends(starts, self._table.through, watermark):
+            window = self._slices.window(end)
+            self._give(run, window, self._table.merged(run, window.start, end), results, late=False)
+        closed = watermark if watermark == END_OF_TIME else watermark - self._lateness
+        gone = [start for start in starts if self._slices.last_end(start) <= closed]
+        run.counts[self._node.name]["expired"] += len(gone)
+        self._table.drop(gone)
+        if self._panes is not None:
+            for place, _ in list(self._panes.items(None, (closed + 1,))):
+                self._panes.delete(place)
+        self._table.through = max(self._table.through, watermark)
+
+    def _give(self, run: BatchRun, window: Window, found: Mapping[Any, Any], results: _Results, *, late: bool) -> None:
+        """Give the results of a window for some keys."""
+        keys, values = self._combiner.results(run, list(found), found.values())
+        panes: list[Pane | None] = [None] * len(keys)
+        if self._panes is not None:
+            last = results.watermark == END_OF_TIME or window.end + self._lateness <= results.watermark
+            self._panes.load((window.end, key) for key in keys)
+            for number, key in enumerate(keys):
+                before: int = self._panes.get((window.end, key)) or 0
+                self._panes.put((window.end, key), before + 1)
+                panes[number] = Pane("late" if late else "on_time", before, last=last)
+        results.add(window, keys, values, panes)
+
+
+class _Results:
+    """The results of a batch, in the form of the operator."""
+
+    def __init__(self, node: SlicedWindow, watermark: Watermark) -> None:
+        self._form = node.form
+        self._keyed = node.keyed
+        self._pairs = node.pairs
+        self._progress = watermark
+        self.watermark = watermark.time
+        self.keys: list[Any] = []
+        self.values: list[Any] = []
+        self.times: list[int] = []
+
+    def add(self, window: Window, keys: Sequence[Any], values: Sequence[Any], panes: Sequence[Pane | None]) -> None:
+        """Add the results of a window."""
+        results: Sequence[Any] = values
+        if self._form is WindowForm.RESULT:
+            start, end = window.start, window.end
+            results = [WindowResult(start, end, value, pane) for value, pane in zip(values, panes, strict=True)]
+        elif self._form is WindowForm.ELEMENTS:
+            results = [element for value in values for element in value]
+            if self._pairs:
+                keys = [key for key, _ in results]
+                results = [value for _, value in results]
+        self.keys += keys
+        self.values += results
+        self.times += [window.end - 1] * len(results)
+
+    def batch(self) -> Batch:
+        """Return all results."""
+        keys = self.keys if self._keyed or self._pairs else None
+        return Batch(self.values, keys, self.times, watermark=self._progress)
