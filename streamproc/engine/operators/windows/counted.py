@@ -42,6 +42,7 @@ class CountWindowOperator(Operator):
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the results of the windows that are full, and at the end of time of those that aren't."""
         (batch,) = inputs
+        run.side_outputs[self._node.name, "late"] = batch.take(())
         if self._node.keyed:
             batch = with_good_keys(run, batch, self._on_record, self._last.load)
         times = [run.time] * len(batch) if batch.timestamps is None else batch.timestamps

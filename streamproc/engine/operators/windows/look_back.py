@@ -2,7 +2,7 @@
 
 State layout, under the operator's name, besides that of `open_windows`:
 
-    cells    (timestamp, key) -> the accumulator of the key's records with that timestamp
+    cells    (timestamp, key) -> how many records of the key have that timestamp, and their accumulator
     times    key -> the timestamps of its cells, in order
 
 A cell is kept until no window can reach back to it: its own, and those of later records.
@@ -55,7 +55,7 @@ class LookBackContents(Contents):
         """Return the accumulators of the cells in a window merged, earlier ones first."""
         if self.node.panes == "discarding":
             return window.content
-        return self._within(run, window, place[2])
+        return self._within(run, window, place[2])[1]
 
     def expire(self, watermark: int) -> None:
         """Remove the cells that no window can reach back to any more."""
@@ -76,42 +76,46 @@ class LookBackContents(Contents):
         return self.is_expired(time + self._size, watermark)
 
     def _add_to_cell(self, run: BatchRun, time: int, key: Any, part: Part) -> None:
-        before = self._cells.get((time, key))
-        accumulator = part.accumulator if before is None else self.merge(run, before, part.accumulator)
-        self._cells.put((time, key), accumulator)
-        if before is None:
+        count, before = self._cells.get((time, key)) or (0, None)
+        self._cells.put((time, key), (count + part.count, self.merge(run, before, part.accumulator)))
+        if not count:
             times: list[int] = list(self._times.get(key) or ())
             insort(times, time)
             self._times.put(key, times)
 
-    def _within(self, run: BatchRun, window: OpenWindow, key: Any) -> Any:
-        """Return the accumulators of the cells in a window merged."""
+    def _within(self, run: BatchRun, window: OpenWindow, key: Any) -> tuple[int, Any]:
+        """Return how many records are in a window, and the accumulators of its cells merged."""
         times: list[int] = self._times.get(key) or []
         inside = times[bisect_left(times, window.start) : bisect_left(times, window.end)]
         self._cells.load((time, key) for time in inside)
-        content: Any = None
+        records, content = 0, None
         for time in inside:
-            content = self.merge(run, content, self.node.aggregate.copy(self._cells.get((time, key))))
-        return content
+            count, accumulator = self._cells.get((time, key)) or (0, None)
+            records += count
+            content = self.merge(run, content, self.node.aggregate.copy(accumulator))
+        return records, content
 
-    def _touch(self, arrivals: Arrivals, time: int, key: Any, part: Part, touched: Touched, opened: set[Place]) -> None:
+    def _touch(
+        self, arrivals: Arrivals, time: int, key: Any, part: Part, touched: Touched, opened: set[Place]
+    ) -> None:
         """Have the windows know that hold a time: its own, and those of later records."""
         times: list[int] = self._times.get(key) or []
         for last in times[bisect_left(times, time) : bisect_left(times, time + self._size)]:
             start, end = last + 1 - self._size, last + 1
-            if self.is_expired(end, arrivals.watermark):
-                continue
             place = (end, start, key)
+            if place in opened or self.is_expired(end, arrivals.watermark):
+                continue
             window = touched.get(place) or self.open.get(place)
             if window is None:
+                # What came before it is new to it, too.
                 window = self.open_window(start, end, arrivals)
+                records, content = self._within(arrivals.run, window, key)
+                self.note(arrivals, window, Part(None, records, part.stamp))
+                window.content = content if self.node.panes == "discarding" else None
                 opened.add(place)
-                if self.node.panes == "discarding":
-                    # Its first result is of all that it reaches back to, what came before it included.
-                    window.content = self._within(arrivals.run, window, key)
             elif window.finished:
                 continue
-            if self.node.panes == "discarding" and place not in opened:
+            elif self.node.panes == "discarding":
                 self.put_in(arrivals, window, part, copy=True)
             else:
                 self.note(arrivals, window, part)
