@@ -162,8 +162,18 @@ class PartitionLog:
         return not self.has_records and self._end_seen_at is not None and self._end_seen_at >= since
 
     def go_to(self, offset: int) -> None:
-        """Fetch from another offset on; what was fetched before is still given."""
+        """Go on at another offset, as the next one is not there.
+
+        What waits to be taken is still given if the offset is ahead of it. If not, the log was cut off somewhere, and
+        all that may still be there is read again.
+        """
+        if offset < self.fetch_from:
+            offset = self.position = min(offset, self.position)
+            self._batches.clear()
+            self._opened = None
+            self.bytes = 0
         self.fetch_from = offset
+        self._end_seen_at = None
         self._skip()
 
     def take(self, max_records: int, max_bytes: int, end: int | None = None, *, some: bool = True) -> Columns | None:
@@ -189,6 +199,9 @@ class PartitionLog:
             count = max(within, min(count, 1)) if some else within
         if not count:
             self._opened = columns
+            if end is not None and not columns.before(end):
+                # What is left in front of the end are markers of transactions, which nobody will take.
+                self.position = max(self.position, end)
             return None
         if count == len(columns):
             self._opened, taken = None, columns

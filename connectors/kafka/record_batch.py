@@ -21,6 +21,13 @@ compressed before the commit, kept in the outbox, and be sealed for whichever pr
 
 Records are parsed by aiokafka's C extension, from a batch that isn't compressed: decompression happens here, into
 memory that is limited, as a few kilobytes can stand for gigabytes.
+
+Topics that are older than Kafka 0.11 may hold messages of the formats 0 and 1: each a record, or a set of records that
+are compressed together. They have offset, length and magic in the same places, then
+
+        17     1  attributes                       bits 0-2 codec
+        18     8  timestamp                        in format 1 only
+     18/26        key and value, each behind its length (4 bytes, -1 for none)
 """
 
 # aiokafka has no type information for what it takes.
@@ -48,6 +55,7 @@ _HEADER = struct.Struct(">qiibIhiqqqhii")
 HEADER_SIZE = _HEADER.size
 _PRODUCER = struct.Struct(">qhi")
 _LENGTH_AT, _MAGIC_AT, _CRC_AT, _ATTRIBUTES_AT, _TIMES_AT, _PRODUCER_AT = 8, 16, 17, 21, 27, 43
+_OLD_ATTRIBUTES_AT, _OLD_KEYS_AT = 17, (18, 26)
 _BEFORE_LENGTH = 12
 _CODEC, _TRANSACTIONAL, _CONTROL = 0x07, 0x10, 0x20
 
@@ -79,7 +87,8 @@ class RawBatch:
         """Yield the complete batches in what a broker gave; what is cut off at its end is left out."""
         view = memoryview(data)
         at = 0
-        while len(view) - at >= HEADER_SIZE:
+        # So many bytes every format has: messages of the old ones may be shorter than a header of today's.
+        while len(view) - at > _MAGIC_AT:
             end = at + _BEFORE_LENGTH + struct.unpack_from(">i", view, at + _LENGTH_AT)[0]
             if end > len(view):
                 return
@@ -112,10 +121,9 @@ class RawBatch:
         """Whether it is the marker of an aborted transaction."""
         if not self.is_control:
             return False
-        # The only record's key holds a version and a type: 0 is an abort.
-        [record] = DefaultRecordBatch(self.data.tobytes())
-        key: bytes = record.key
-        return key[2:4] == b"\x00\x00"
+        # The only record's key holds a version and a type: 0 is an abort. Compaction may have removed the record.
+        record: Any = next(iter(DefaultRecordBatch(self.data.tobytes())), None)
+        return record is not None and record.key[2:4] == b"\x00\x00"
 
     def intact(self) -> bool:
         """Return whether the bytes are those that were written."""
@@ -137,20 +145,35 @@ class RawBatch:
             DecompressionLimitError: They are larger, or damaged.
         """
         if self.magic < 2:
-            return iter(LegacyRecordBatch(self.data.tobytes(), self.magic)), max_bytes
+            return iter(LegacyRecordBatch(self.data.tobytes(), self.magic)), self._old_size(max_bytes, scratch)
         codec = self.attributes & _CODEC
-        plain = self.data if codec == Compression.NONE else self._decompressed(codec, max_bytes, scratch)
+        plain = self.data if codec == Compression.NONE else self._plain(codec, max_bytes, scratch)
         return iter(DefaultRecordBatch(plain)), len(plain)
 
-    def _decompressed(self, codec: int, max_bytes: int, scratch: Scratch) -> memoryview:
+    def _plain(self, codec: int, max_bytes: int, scratch: Scratch) -> memoryview:
         """Return the batch as if it had never been compressed, but for its checksum."""
-        try:
-            room, used = decompress(self.data[HEADER_SIZE:].tobytes(), codec, max_bytes, scratch, before=HEADER_SIZE)
-        except DecodeError as error:
-            raise type(error)(f"the batch at offset {self.base_offset} ({len(self.data)} bytes): {error}") from error
+        room, used = self._decompressed(HEADER_SIZE, codec, max_bytes, scratch)
         room[:HEADER_SIZE] = self.data[:HEADER_SIZE]
         struct.pack_into(">h", room, _ATTRIBUTES_AT, self.attributes & ~_CODEC)
         return room[: HEADER_SIZE + used]
+
+    def _old_size(self, max_bytes: int, scratch: Scratch) -> int:
+        """Return how many bytes a message takes, or the set in it decompressed."""
+        codec = self.data[_OLD_ATTRIBUTES_AT] & _CODEC
+        if codec == Compression.NONE:
+            return len(self.data)
+        key_at = _OLD_KEYS_AT[self.magic]
+        key_size: int = struct.unpack_from(">i", self.data, key_at)[0]
+        # aiokafka decompresses it again, but without a limit.
+        _, used = self._decompressed(key_at + 4 + max(0, key_size) + 4, codec, max_bytes, scratch)
+        return used
+
+    def _decompressed(self, start: int, codec: int, max_bytes: int, scratch: Scratch) -> tuple[memoryview, int]:
+        """Decompress what is behind a place; return the memory, with room for a header in front, and the size."""
+        try:
+            return decompress(self.data[start:].tobytes(), codec, max_bytes, scratch, before=HEADER_SIZE)
+        except DecodeError as error:
+            raise type(error)(f"the batch at offset {self.base_offset} ({len(self.data)} bytes): {error}") from error
 
 
 def compress(batch: bytes | bytearray, codec: Compression) -> bytes:

@@ -11,6 +11,7 @@ from typing import Any
 import cramjam
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder  # type: ignore[import-untyped]
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +89,19 @@ def test_what_is_too_large_decompressed_is_refused(codec: Compression) -> None:
     raw.records(5 * MIB, scratch)
     with pytest.raises(DecompressionLimitError):
         raw.records(MIB, scratch)
+
+
+@pytest.mark.parametrize("codec", [Compression.GZIP, Compression.SNAPPY, Compression.LZ4])
+def test_what_is_too_large_in_an_old_format_is_refused(codec: Compression) -> None:
+    builder = LegacyRecordBatchBuilder(1, int(codec), 16 * MIB)
+    builder.append(0, 1_000, None, bytes(4 * MIB))
+    batch = bytes(builder.build())
+    assert len(batch) < MIB
+    [raw] = RawBatch.all_in(batch)
+    with pytest.raises(DecompressionLimitError, match=f"at offset 0.*{codec.name}.*to at most {MIB} bytes"):
+        raw.records(MIB, Scratch())
+    records, _ = raw.records(5 * MIB, Scratch())
+    assert [len(record.value) for record in records] == [4 * MIB]
 
 
 @given(st.data())
