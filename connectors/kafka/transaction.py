@@ -59,11 +59,19 @@ _NONE, _DUPLICATE_SEQUENCE, _CONCURRENT, _LOADING = 0, 46, 51, 14
 _FENCED = {47: "INVALID_PRODUCER_EPOCH", 90: "PRODUCER_FENCED"}
 _FINAL = {
     10: "the record is larger than the topic's max.message.bytes",
+    17: "the topic's name is none that may be written to",
     18: "the batch is larger than the topic's segment.bytes",
     29: "this client may not write to the topic",
     30: "this client may not use the group",
+    31: "this client may not write idempotently: grant it IDEMPOTENT_WRITE on the cluster",
+    32: "a record's time is further ahead of the broker's clock, or behind it, than the topic allows: raise its "
+    "message.timestamp.after.max.ms (or before.max.ms) to have this batch published, and keep such times away by "
+    "event_time(max_ahead=…), or by KafkaSink(timestamp=…)",
+    35: "the broker is too old for this request, or too new",
     38: "the broker doesn't accept these records",
+    50: "KafkaSink(transaction_timeout=…) is more than the brokers' transaction.max.timeout.ms allows",
     53: "this client may not use the transactional id",
+    76: "the broker doesn't know the compression: choose another one by KafkaSink(compression=…)",
     87: "the broker's interceptor or compaction refuses the record (a compacted topic needs keys)",
 }
 
@@ -184,7 +192,10 @@ class Producer:
             topics[topic].append((number, committed.offset, committed.metadata))
         request = TxnOffsetCommitRequest(self._id, group, self._producer, self._epoch, list(topics.items()))
         answer = await self._try(lambda: self._cluster.ask_coordinator(Coordinator.GROUP, group, request))
-        self._check(_codes_by_partition(answer), f"TxnOffsetCommit to group {group!r}")
+        codes = _codes_by_partition(answer)
+        if any(codes):
+            self._cluster.forget_coordinator(Coordinator.GROUP, group)
+        self._check(codes, f"TxnOffsetCommit to group {group!r}")
 
     async def commit(self) -> None:
         """Make the transaction visible."""
@@ -220,14 +231,14 @@ class Producer:
         wrong = [code for code in codes if code not in (_NONE, _DUPLICATE_SEQUENCE)]
         for code in wrong:
             if code in _FINAL:
-                raise SinkError(f"{what}: {_FINAL[code]} ({kafka_errors.for_code(code).__name__})")
+                raise SinkError(f"{what}: {_FINAL[code]} ({_name(code)})")
         for code in wrong:
             if code in _FENCED:
                 raise EpochFencedError(f"{what}: {_FENCED[code]}")
         if wrong:
             if self._id is not None:
                 self._cluster.forget_coordinator(Coordinator.TRANSACTION, self._id)
-            raise StartAgainError(f"{what}: {kafka_errors.for_code(wrong[0]).__name__}")
+            raise StartAgainError(f"{what}: {_name(wrong[0])}")
 
 
 async def _together(*steps: Coroutine[Any, Any, None]) -> None:
@@ -242,6 +253,12 @@ async def _together(*steps: Coroutine[Any, Any, None]) -> None:
                 tasks.create_task(step)
     except BaseExceptionGroup as group:
         raise _worst(group) from group
+
+
+def _name(code: int) -> str:
+    """Return the name of an error code; aiokafka doesn't know all."""
+    kind = kafka_errors.for_code(code)
+    return kind.__name__ if kind.errno == code else f"error {code}"
 
 
 def _codes_by_partition(answer: Any) -> list[int]:

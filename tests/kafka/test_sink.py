@@ -158,6 +158,36 @@ async def test_what_can_not_be_sent_is_found_before_the_commit(kafka: Kafka) -> 
     await writer.close()
 
 
+async def test_a_time_too_far_ahead_is_refused_until_the_topic_allows_it(kafka: Kafka) -> None:
+    topic = await kafka.create_topic(config={"message.timestamp.after.max.ms": "3600000"})
+    ahead = SystemClock().now() + 7_200_000
+    app = unique("app")
+    sink = KafkaSink[Any](topic, timestamp=lambda row: ahead, kafka={"bootstrap.servers": kafka.bootstrap})
+    writer = open_writer(sink, app)
+    await writer.start()
+    waiting = entry(writer, 1, "a")
+    async with asyncio.timeout(20):
+        with pytest.raises(SinkError, match=r"further ahead of the broker's clock.*message.timestamp.after.max.ms"):
+            await writer.publish(waiting)
+    await writer.close()
+    await kafka.configure(topic, {"message.timestamp.after.max.ms": "36000000"})
+    writer = open_writer(sink, app, committed=1)
+    await writer.start()
+    await writer.publish(waiting)
+    await writer.close()
+    assert await values(kafka, topic) == [b"a"]
+
+
+async def test_a_transaction_timeout_that_the_broker_does_not_allow_is_told_at_the_start(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    sink = KafkaSink[Any](topic, transaction_timeout="1h", kafka={"bootstrap.servers": kafka.bootstrap})
+    writer = open_writer(sink, unique("app"))
+    async with asyncio.timeout(20):
+        with pytest.raises(SinkError, match=r"KafkaSink\(transaction_timeout=…\) is more than the brokers'"):
+            await writer.start()
+    await writer.close()
+
+
 async def test_from_kafka_to_kafka(kafka: Kafka, tmp_path: Path) -> None:
     source, sink = await kafka.create_topic("in", partitions=2), await kafka.create_topic("out", partitions=2)
     name = unique("app")
