@@ -10,6 +10,7 @@ when, and what an answer means, is up to who calls: nothing is retried here but 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
@@ -17,12 +18,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, TypeVar
 
-from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType  # type: ignore[import-untyped]
+from aiokafka.client import ConnectionGroup, CoordinationType  # type: ignore[import-untyped]
 from aiokafka.errors import (  # type: ignore[import-untyped]
     KafkaConnectionError,
     KafkaError,
     LeaderNotAvailableError,
     StaleMetadata,
+    UnknownTopicOrPartitionError,
     for_code,
 )
 from aiokafka.protocol.metadata import MetadataRequest  # type: ignore[import-untyped]
@@ -31,6 +33,7 @@ from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]
 from streamproc.eventtime.clock import Clock
 
 from .admission import check_admission
+from .client import Client
 from .connection import FetchConnection, Memory
 from .settings import KafkaSettings
 
@@ -66,6 +69,13 @@ class Topic:
     error: KafkaError | None
     partitions: tuple[int, ...]
 
+    @property
+    def error_passes(self) -> bool:
+        """Whether the error is one that passes by itself; that there is no such topic is none."""
+        if self.error is None or isinstance(self.error, UnknownTopicOrPartitionError):
+            return False
+        return bool(self.error.retriable)
+
 
 class Cluster:
     """One client of a Kafka.
@@ -89,6 +99,8 @@ class Cluster:
         self._fetching: dict[int, FetchConnection] = {}
         self._memory = Memory(_ROOMS)
         self._client: Any = None
+        self._reconnecting = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> str:
@@ -98,7 +110,7 @@ class Cluster:
     @property
     def request_timeout_ms(self) -> int:
         """How long a broker has for an answer."""
-        return int(self._options.get("request_timeout_ms", 40_000))
+        return int(self._options["request_timeout_ms"])
 
     async def start(self) -> None:
         """Connect.
@@ -122,19 +134,26 @@ class Cluster:
                 return
 
     async def _connect(self) -> None:
-        client = AIOKafkaClient(**self._options, metadata_max_age_ms=60_000)
+        client = Client(**self._options, metadata_max_age_ms=60_000)
         try:
             await client.bootstrap()
             if not client.cluster.brokers():
                 raise KafkaConnectionError("a broker has answered, but names none that can be asked for topics")
+            if not await client.set_topics(self._topics):
+                raise KafkaConnectionError("a broker has answered, but none of those that it names does")
         except BaseException:
             await client.close()
             raise
-        client.set_topics(self._topics)
         old, self._client = self._client, client
+        if self._topics:
+            # More may be watched by now.
+            client.set_topics(self._topics)
         self._coordinators.clear()
         if old is not None:
-            await old.close()
+            # Beside what goes on: a broker that is frozen lets it take seconds.
+            task = asyncio.create_task(old.close(), name="closing a client of Kafka")
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Close all connections; may be called without ``start``."""
@@ -142,6 +161,7 @@ class Cluster:
             connection.close()
         if self._client is not None:
             await self._client.close()
+        await asyncio.gather(*self._closing)
 
     async def describe(self, topics: Collection[str] | None) -> dict[str, Topic]:
         """Ask for topics by name, or for all there are; none is made by asking.
@@ -172,9 +192,13 @@ class Cluster:
         Raises:
             KafkaError: No broker answers.
         """
-        if not await self._client.force_metadata_update():
-            # None of the brokers that it knows answers: perhaps they have other addresses now.
-            await self._connect()
+        client = self._client
+        if await client.force_metadata_update():
+            return
+        async with self._reconnecting:
+            if self._client is client:
+                # None of the brokers that it knows answers: perhaps they have other addresses now.
+                await self._connect()
 
     def partitions(self, topic: str) -> list[int]:
         """Return the numbers of the partitions of a watched topic, as far as they are known."""
@@ -216,7 +240,11 @@ class Cluster:
             TimeoutError: It doesn't answer in time.
         """
         connection = self._fetching.get(node)
-        if connection is None or not connection.is_open:
+        if connection is not None and not connection.is_open:
+            # Closed by the broker, as it was idle; aiokafka's part of it doesn't know.
+            connection.close()
+            connection = None
+        if connection is None:
             broker = self._client.cluster.broker_metadata(node)
             if broker is None:
                 raise StaleMetadata(f"broker {node} is not known")

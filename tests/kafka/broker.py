@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from threading import Event, Thread
 
@@ -41,6 +41,7 @@ class Broker:
         folder: A folder for its data, made at its first start.
         watchdog: Ends it with the test run.
         access: Who is let in on other ports, and how; by default there are none.
+        properties: What to configure otherwise than `Node.properties` does.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Broker:
         folder: Path,
         watchdog: Watchdog,
         access: Access | None = None,
+        properties: Mapping[str, str] | None = None,
     ) -> None:
         self.node = node
         self.folder = folder
@@ -60,6 +62,7 @@ class Broker:
         self._nodes = nodes
         self._watchdog = watchdog
         self._access = access
+        self._properties = dict(properties or {})
         self._process: subprocess.Popen[str] | None = None
         self._reader = Thread()
         self._started = False
@@ -162,7 +165,7 @@ class Broker:
 
     def _format(self) -> None:
         self.folder.mkdir(exist_ok=True)
-        properties = self.node.properties(self._nodes, self._formatted.parent)
+        properties = self.node.properties(self._nodes, self._formatted.parent) | self._properties
         users: Sequence[str] = ()
         if self._access is not None:
             properties |= self._access.properties(properties)

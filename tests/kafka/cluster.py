@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,13 +31,20 @@ class Cluster:
 
     @classmethod
     @contextmanager
-    def running(cls, program: Program, size: int = 1, access: Access | None = None) -> Generator[Cluster]:
+    def running(
+        cls,
+        program: Program,
+        size: int = 1,
+        access: Access | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> Generator[Cluster]:
         """Start a new cluster; in the end its brokers are killed and its data is removed.
 
         Args:
             program: Kafka.
             size: How many brokers.
             access: Who is let in on other ports, and how; for one broker.
+            properties: What to configure otherwise than `Node.properties` does.
 
         Raises:
             BrokerError: One did not start.
@@ -46,7 +53,9 @@ class Cluster:
         folder = Path(tempfile.mkdtemp(prefix="streamproc-kafka-"))
         with Watchdog(folder) as watchdog:
             nodes = Node.cluster(size)
-            brokers = [Broker(program, node, nodes, folder / str(node.number), watchdog, access) for node in nodes]
+            brokers = [
+                Broker(program, node, nodes, folder / str(node.number), watchdog, access, properties) for node in nodes
+            ]
             try:
                 with ThreadPoolExecutor(size) as pool:
                     list(pool.map(Broker.start, brokers))
