@@ -15,7 +15,7 @@ from typing import Any
 from streamproc import App, Asap, Settings, Stream
 from streamproc.codecs import Decoder
 from streamproc.connectors.memory import MemorySource
-from streamproc.connectors.memory.queue import MemoryQueue
+from streamproc.connectors.memory.queue import MemoryQueue, Waiters
 from streamproc.connectors.memory.source import MemoryReader
 from streamproc.io.source import Position, SourceContext, SourceReader
 from streamproc.metrics import BatchTimes, JobMetrics
@@ -80,12 +80,14 @@ class _TimedSource(MemorySource[Any]):
     run: _Run = field(default_factory=_Run, init=False)
 
     def open(self, context: SourceContext) -> SourceReader:
-        return _TimedReader(context.name, self.queue, sized=self.decode is not None, run=self.run)
+        return _TimedReader(context.name, self.queues, self.waiters, sized=self.decode is not None, run=self.run)
 
 
 class _TimedReader(MemoryReader):
-    def __init__(self, name: str, queue: MemoryQueue[Any], *, sized: bool, run: _Run) -> None:
-        super().__init__(name, queue, sized=sized)
+    def __init__(
+        self, name: str, queues: Mapping[str, MemoryQueue[Any]], waiters: Waiters, *, sized: bool, run: _Run
+    ) -> None:
+        super().__init__(name, queues, waiters, sized=sized)
         self._run = run
 
     async def start(self, positions: Mapping[str, Position]) -> None:

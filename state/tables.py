@@ -13,9 +13,9 @@ becomes old. This is least-recently-used to the accuracy of a generation, at no 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from types import NoneType
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -38,6 +38,8 @@ _DIRECT: Final = frozenset({str, int})
 _DIRECT_IN_TUPLE: Final = frozenset({str, int, bytes, NoneType})
 # What an entry takes in memory besides its bytes, about: the entry, its key and value as objects, its place in a dict.
 _OVERHEAD: Final = 300
+_FEW: Final = 32
+"""Up to how many entries are put into their order one by one."""
 
 
 def _index(key: Any) -> object:
@@ -87,6 +89,8 @@ class Table(Generic[K, V]):
         self._prefix = encode_prefix(operator, variable)
         self._usage = usage
         self.quiet = quiet
+        self.rollbacks = 0
+        """How often changes were taken back: whoever remembers what it has put looks again when this has changed."""
         self._young: dict[object, _Entry] = {}
         self._old: dict[object, _Entry] = {}
         self._pending: list[_Entry] = []
@@ -211,6 +215,7 @@ class Table(Generic[K, V]):
         self._collected = []
         self._young = {}
         self._old = {}
+        self.rollbacks += 1
         self._changed()
 
     def age(self, *, keep: bool) -> None:
@@ -266,10 +271,19 @@ class Table(Generic[K, V]):
         count = len(self._collected) + len(self._pending)
         if not count:
             return []
-        if self._ordered[0] != count:
-            entries = {entry.raw: entry for entry in chain(self._collected, self._pending)}
-            self._ordered = count, sorted(entries), entries
-        _, raws, entries = self._ordered
+        known, raws, entries = self._ordered
+        if known != count:
+            # Collected entries come first, and both lists only grow: what is new stands at the end.
+            added = {entry.raw: entry for entry in islice(chain(self._collected, self._pending), known, None)}
+            new = added.keys() - entries.keys()
+            if len(new) > _FEW:
+                raws += new
+                raws.sort()
+            else:
+                for raw in new:
+                    insort(raws, raw)
+            entries |= added
+            self._ordered = count, raws, entries
         found = [entries[raw] for raw in raws[bisect_left(raws, low) : bisect_left(raws, high)]]
         return [(entry.raw, (entry.key, entry.value, entry.present)) for entry in found]
 
@@ -296,7 +310,7 @@ class Tables:
         self._cache_bytes = cache_bytes
         self._usage = _Usage()
         self._tables: dict[tuple[str, str], Table[Any, Any]] = {}
-        self._timers: dict[str, Timers] = {}
+        self._timers: dict[tuple[str, str], Timers] = {}
 
     @property
     def dirty(self) -> bool:
@@ -319,11 +333,17 @@ class Tables:
             self._tables[operator, variable] = table
         return table
 
-    def timers(self, operator: str) -> Timers:
-        """Return the timers of an operator, the same ones at each call."""
-        if operator not in self._timers:
-            self._timers[operator] = Timers(self._store, operator)
-        return self._timers[operator]
+    def timers(self, operator: str, kind: str = "") -> Timers:
+        """Return the timers of an operator, the same ones at each call.
+
+        Args:
+            operator: The operator's name.
+            kind: Tells apart the timers of one operator.
+        """
+        timers = self._timers.get((operator, kind))
+        if timers is None:
+            timers = self._timers[operator, kind] = Timers(self._store, operator, kind)
+        return timers
 
     def collect(self, changes: Changes) -> None:
         """Add all pending changes to the batch's commit; `committed` or `rollback` follows.

@@ -8,6 +8,7 @@ gain", SIGMOD Record 34, 2005.) Calendar windows don't overlap: each is a slice.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -115,6 +116,19 @@ class PeriodicSlices(Slices):
         """Yield, in order, the ends in ``(after, through]`` of the windows that hold a slice."""
         first = max(self.first_end(slice_start), self.end_after(after))
         return iter(range(first, min(self.last_end(slice_start), through) + 1, self.slide))
+
+    def ends(self, slice_starts: Sequence[int], after: int, through: int) -> Iterator[int]:
+        """Yield, in order, the ends in ``(after, through]`` of the windows that hold at least one of some slices."""
+        end = self.end_after(after)
+        while end <= through:
+            first = bisect_left(slice_starts, end - self.size)
+            if first == len(slice_starts):
+                return
+            if slice_starts[first] < end:
+                yield end
+                end += self.slide
+            else:
+                end = max(end + self.slide, self.first_end(slice_starts[first]))
 
     def first_end(self, slice_start: int) -> int:
         """Return the end of the first window that holds a slice."""

@@ -95,9 +95,7 @@ class LookBackContents(Contents):
             content = self.merge(run, content, self.node.aggregate.copy(accumulator))
         return records, content
 
-    def _touch(
-        self, arrivals: Arrivals, time: int, key: Any, part: Part, touched: Touched, opened: set[Place]
-    ) -> None:
+    def _touch(self, arrivals: Arrivals, time: int, key: Any, part: Part, touched: Touched, opened: set[Place]) -> None:
         """Have the windows know that hold a time: its own, and those of later records."""
         times: list[int] = self._times.get(key) or []
         for last in times[bisect_left(times, time) : bisect_left(times, time + self._size)]:

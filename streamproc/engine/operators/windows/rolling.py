@@ -64,7 +64,7 @@ class RollingWindowOperator(Operator):
                 values.append(value)
                 timestamps.append(end - 1)
         self._table.through = max(self._table.through, watermark)
-        self._table.drop([start for start in self._table.starts() if self._leaves(start) <= watermark])
+        self._table.drop(sum(1 for start in self._table.starts() if self._leaves(start) <= watermark))
         return Batch(values, keys if self._node.keyed else None, timestamps, watermark=batch.watermark)
 
     def next_watermark(self) -> int | None:

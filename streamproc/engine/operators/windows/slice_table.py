@@ -11,6 +11,7 @@ Slice first, key second: the content of a window is one range, and so is what ca
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,9 +59,12 @@ class SliceTable:
         self._aggregate = aggregate
         self._combiner = Combiner(node, aggregate)
         self._failures = Failures(node, aggregate.merge)
-        self._accumulators = tables.table(node.name, "slices")
+        self.accumulators = tables.table(node.name, "slices")
         self._starts = tables.table(node.name, "starts")
+        self._known: tuple[int, list[int]] = -1, []
         self._through = tables.table(node.name, "through", quiet=True)
+        self.new: set[tuple[int, Any]] = set()
+        """The slices that were empty before the last `add`."""
 
     @property
     def through(self) -> int:
@@ -73,8 +77,10 @@ class SliceTable:
         self._through.put(None, watermark)
 
     def starts(self) -> list[int]:
-        """Return the starts of the slices that hold something, in order."""
-        return [start for start, _ in self._starts.items()]
+        """Return the starts of the slices that hold something, in order; not to be changed."""
+        if self._known[0] != self._starts.rollbacks:
+            self._known = self._starts.rollbacks, [start for start, _ in self._starts.items()]
+        return self._known[1]
 
     def add(
         self, run: BatchRun, batch: Batch, keys: Sequence[Any] | None, rows: Sequence[Any]
@@ -90,6 +96,7 @@ class SliceTable:
             rows: The rows, as the aggregate's functions get them.
         """
         run.side_outputs[self._name, "late"] = batch.take(())
+        self.new = set()
         if not rows:
             return {}
         starts = self._starts_of(run, batch)
@@ -120,7 +127,7 @@ class SliceTable:
     def _load(self, run: BatchRun, found: dict[tuple[int, Any], Any]) -> None:
         """Bring what is kept into the cache, and remove from ``found`` what has a key that state can't have."""
         try:
-            self._accumulators.load(found)
+            self.accumulators.load(found)
         except EncodeError:
             for place, accumulator in list(found.items()):
                 try:
@@ -128,7 +135,7 @@ class SliceTable:
                 except EncodeError as error:
                     del found[place]
                     self._failures.handle(run, error, (place[1], accumulator), None)
-            self._accumulators.load(found)
+            self.accumulators.load(found)
 
     def _starts_of(self, run: BatchRun, batch: Batch) -> list[int]:
         if batch.timestamps is None:
@@ -138,14 +145,16 @@ class SliceTable:
     def _merge_in(self, run: BatchRun, found: Mapping[tuple[int, Any], Any]) -> None:
         """Merge accumulators into those that are kept."""
         for place, accumulator in found.items():
-            kept = self._accumulators.get(place)
-            merged = accumulator if kept is None else self._merge(run, kept, accumulator)
-            self._accumulators.put(place, merged)
+            kept = self.accumulators.get(place)
+            if kept is None:
+                self.new.add(place)
+            self.accumulators.put(place, accumulator if kept is None else self.merge(run, kept, accumulator))
         for start in {start for start, _ in found}:
             if self._starts.get(start) is None:
+                insort(self.starts(), start)
                 self._starts.put(start, 1)
 
-    def _merge(self, run: BatchRun, earlier: Any, later: Any) -> Any:
+    def merge(self, run: BatchRun, earlier: Any, later: Any) -> Any:
         """Return two accumulators merged; the earlier one alone where that fails and the job goes on."""
         try:
             return self._aggregate.merge(earlier, later)
@@ -156,9 +165,9 @@ class SliceTable:
     def merged(self, run: BatchRun, start: int, end: int) -> dict[Any, Any]:
         """Return, by key, the accumulators of all slices in ``[start, end)`` merged, earlier ones first."""
         found: dict[Any, Any] = {}
-        for (slice_start, key), accumulator in self._accumulators.items((start,), (end,)):
+        for (slice_start, key), accumulator in self.accumulators.items((start,), (end,)):
             if key in found:
-                found[key] = self._merge(run, found[key], accumulator)
+                found[key] = self.merge(run, found[key], accumulator)
             elif self._slices.last_end(slice_start) <= end and not self._lateness:
                 found[key] = accumulator
             else:
@@ -169,19 +178,23 @@ class SliceTable:
     def merged_of(self, run: BatchRun, keys: Sequence[Any], start: int, end: int) -> dict[Any, Any]:
         """Return, as `merged`, the accumulators of some keys that have any."""
         starts = [each for each in self.starts() if start <= each < end]
-        self._accumulators.load((each, key) for key in keys for each in starts)
+        self.accumulators.load((each, key) for key in keys for each in starts)
         found: dict[Any, Any] = {}
         for key in keys:
             for each in starts:
-                accumulator = self._accumulators.get((each, key))
+                accumulator = self.accumulators.get((each, key))
                 if accumulator is not None:
                     copied = self._aggregate.copy(accumulator)
-                    found[key] = self._merge(run, found[key], copied) if key in found else copied
+                    found[key] = self.merge(run, found[key], copied) if key in found else copied
         return found
 
-    def drop(self, starts: Sequence[int]) -> None:
-        """Remove slices."""
-        for start in starts:
-            for place, _ in list(self._accumulators.items((start,), (start + 1,))):
-                self._accumulators.delete(place)
+    def drop(self, count: int) -> None:
+        """Remove the first slices, so many of them."""
+        if not count:
+            return
+        starts = self.starts()
+        for place, _ in list(self.accumulators.items(None, (starts[count - 1] + 1,))):
+            self.accumulators.delete(place)
+        for start in starts[:count]:
             self._starts.delete(start)
+        self._known = self._starts.rollbacks, starts[count:]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from streamproc.batch import Batch
@@ -16,11 +17,12 @@ from streamproc.dataflow.window_nodes import SlicedWindow, WindowForm
 from streamproc.engine.operators.combine import Combiner
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.operators.windows.slice_table import SliceTable
+from streamproc.engine.operators.windows.totals import InverseTotals, StackedTotals, Totals
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME, Watermark
 from streamproc.windowing.assigners import Calendar
-from streamproc.windowing.slices import slices_of
+from streamproc.windowing.slices import PeriodicSlices, slices_of
 from streamproc.windowing.windows import Pane, Window, WindowResult
 
 __all__ = ["SlicedWindowOperator"]
@@ -41,6 +43,7 @@ class SlicedWindowOperator(Operator):
         self._table = SliceTable(node, self._slices, node.aggregate, tables, lateness=self._lateness, has_gaps=has_gaps)
         self._combiner = Combiner(node, node.aggregate)
         self._panes = tables.table(node.name, "panes") if self._lateness else None
+        self._totals = self._make_totals(tables)
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the results of the windows that end at or before the watermark, in the order of their ends."""
@@ -49,12 +52,23 @@ class SlicedWindowOperator(Operator):
             added = self._table.add(run, batch, batch.keys or (), batch.values)
         else:
             added = self._table.add(run, batch, None, batch.rows())
+        if self._totals is not None:
+            self._totals.amend(run, added, self._table.new)
         results = _Results(self._node, batch.watermark)
         if self._lateness:
             self._give_late(run, added, results)
         self._give_on_time(run, batch.watermark.time, results)
         run.counts[self._node.name]["panes"] += len(results.values)
         return results.batch()
+
+    def _make_totals(self, tables: Tables) -> Totals | None:
+        """Return what brings totals from one window to the next, where windows share slices."""
+        slices, aggregate = self._slices, self._node.aggregate
+        if not isinstance(slices, PeriodicSlices) or slices.slide >= slices.size or aggregate.name == "collect":
+            return None
+        kind = StackedTotals if getattr(aggregate, "inverse", None) is None else InverseTotals
+        table = self._table
+        return kind(self._node.name, aggregate, table.merge, slices, table.accumulators, table.starts, tables)
 
     def next_watermark(self) -> int | None:
         """Return the end of the next window that holds records."""
@@ -76,10 +90,21 @@ class SlicedWindowOperator(Operator):
         starts = self._table.starts()
         for end in self._slices.ends(starts, self._table.through, watermark):
             window = self._slices.window(end)
-            self._give(run, window, self._table.merged(run, window.start, end), results, late=False)
+            if self._totals is None:
+                found = self._table.merged(run, window.start, end)
+            else:
+                found = dict(self._totals.roll(run, end))
+            self._give(run, window, found, results, late=False)
         closed = watermark if watermark == END_OF_TIME else watermark - self._lateness
-        gone = [start for start in starts if self._slices.last_end(start) <= closed]
-        run.counts[self._node.name]["expired"] += len(gone)
+        going_on = bool(starts) and self._slices.last_end(starts[-1]) > watermark
+        if self._totals is not None:
+            if going_on:
+                # The next window takes out of its total what has left.
+                closed = min(closed, watermark - self._totals.slices.slide)
+            elif starts:
+                self._totals.clear()
+        gone = sum(1 for _ in takewhile(lambda start: self._slices.last_end(start) <= closed, starts))
+        run.counts[self._node.name]["expired"] += gone
         self._table.drop(gone)
         if self._panes is not None:
             for place, _ in list(self._panes.items(None, (closed + 1,))):
