@@ -107,9 +107,10 @@ class StateInspection:
             size[operator, variable] += len(key) + len(value)
         return [VariableSize(*place, count, size[place]) for place, count in sorted(entries.items())]
 
-    def timers(self) -> dict[str, int]:
-        """Return how many timers are set, by operator."""
-        return dict(Counter(decode_parts(key)[0] for key, _ in self._store.scan(Family.TIMERS)))
+    def timers(self) -> dict[tuple[str, str], int]:
+        """Return how many timers are set, by operator and kind; the kind of an operator's first ones is empty."""
+        owners = (decode_parts(key)[0] for key, _ in self._store.scan(Family.TIMERS))
+        return dict(Counter(owner if isinstance(owner, tuple) else (owner, "") for owner in owners))
 
     def entries(self, operator: str | None = None, variable: str | None = None) -> Iterator[StoredEntry]:
         """Yield entries in the order of their keys, one operator after the other.

@@ -1,12 +1,15 @@
 """Timers over a state store: for each operator, what is due when, for which key.
 
 A timer is an entry in the family TIMERS under ``operator, time, key, name``, with no value: keys joined as in
-`streamproc.state.keys`, so that what is due is the beginning of an operator's entries.
+`streamproc.state.keys`, so that what is due is the beginning of an operator's entries. An operator that has timers of
+several clocks, or an index of what is to be removed when, keeps each kind on its own: under
+``(operator, kind), time, key, name``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, TypeAlias
 
 from .keys import decode_parts, encode_key, encode_prefix, prefix_end
@@ -19,14 +22,14 @@ _Row: TypeAlias = tuple[int, Any, str]
 
 
 class Timers:
-    """The timers of one operator: time in epoch milliseconds, key, and a name that tells apart those of one key.
+    """The timers of one kind of one operator: time in milliseconds, key, and a name that tells apart those of one key.
 
     Made by `streamproc.state.tables.Tables`, with whose tables it is committed and rolled back.
     """
 
-    def __init__(self, store: StateStore, operator: str) -> None:
+    def __init__(self, store: StateStore, operator: str, kind: str = "") -> None:
         self._store = store
-        self._prefix = encode_key(operator)
+        self._prefix = encode_key((operator, kind) if kind else operator)
         # A removed timer is None in the pair, which itself never is.
         self._pending: dict[bytes, tuple[_Row | None]] = {}
         self._collected: dict[bytes, tuple[_Row | None]] = {}
@@ -54,12 +57,17 @@ class Timers:
         if when == self._next:
             self._next_known = False
 
-    def due(self, through: int) -> list[_Row]:
-        """Return the timers of times up to ``through``, included, by time, then key, then name; they stay set."""
+    def due(self, through: int, *, limit: int | None = None) -> list[_Row]:
+        """Return the timers of times up to ``through``, included, by time, then key, then name; they stay set.
+
+        Args:
+            through: The last time.
+            limit: How many at most.
+        """
         first = self.next()
         if first is None or first > through:
             return []
-        return list(self._rows(self._prefix + encode_key(through + 1)))
+        return list(islice(self._rows(self._prefix + encode_key(through + 1)), limit))
 
     def next(self) -> int | None:
         """Return the time of the earliest timer; None if there is none. Looks into the store only after a removal."""

@@ -42,7 +42,8 @@ def _described(path: Path, state: StateInspection) -> Iterator[str]:
         for partition, position in sorted(ledger.positions(source).items()):
             yield f"  position    {source}, partition {partition}: {position}"
     rows = [(row.operator, row.variable, f"{row.entries:,}", _size(row.bytes)) for row in state.sizes()] + [
-        (operator, "(timers)", f"{count:,}", "") for operator, count in sorted(state.timers().items())
+        (operator, f"({kind or 'timers'})", f"{count:,}", "")
+        for (operator, kind), count in sorted(state.timers().items())
     ]
     if rows:
         yield ""
