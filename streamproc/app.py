@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,9 @@ from streamproc.dataflow.dataflow import Dataflow
 from streamproc.dataflow.nodes import Decode, Read
 from streamproc.dataflow.policies import ErrorPolicy, check_policy
 from streamproc.durations import to_ms
+from streamproc.engine.explanation import WindowExplanation
 from streamproc.engine.job import Job
+from streamproc.engine.operators.event_time import to_timestamp
 from streamproc.engine.shard import Shard
 from streamproc.errors import PipelineError, StreamprocError
 from streamproc.eventtime.clock import Clock, SystemClock
@@ -123,6 +126,25 @@ class App:
     def event_time_progress(self) -> dict[str, list[PartitionProgress]]:
         """How far each partition of the sources has come in event time, by the name of the ``event_time`` operator."""
         return {} if self._shard is None else self._shard.progress
+
+    def explain_window(self, key: Any, time: int | datetime, *, operator: str | None = None) -> list[WindowExplanation]:
+        """Return why the windows of a key that hold a time are open or not; for a running app.
+
+        Args:
+            key: The key; None where windows have none.
+            time: A time in the windows: epoch milliseconds, or a `datetime` with a time zone.
+            operator: The name of a window operator; all by default.
+
+        Raises:
+            PipelineError: The app has not been started, or has no such operator.
+
+        Example:
+            for explanation in app.explain_window("ann", datetime.now(UTC)):
+                print(explanation)
+        """
+        if self._shard is None:
+            raise PipelineError(f"{self!r} has not been started: only a running app knows its windows")
+        return self._shard.explain_window(key, to_timestamp(time), operator)
 
     @property
     def state_path(self) -> Path:

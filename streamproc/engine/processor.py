@@ -6,20 +6,24 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import Node
 from streamproc.dataflow.times import sources_asked_for_times, sources_with_event_time
 from streamproc.engine.assembly import assemble, keeps_lineage
+from streamproc.engine.explanation import WindowExplanation
 from streamproc.engine.failures import LineageNeeded
 from streamproc.engine.inputs import Taken
 from streamproc.engine.operators.event_time import EventTimeOperator
-from streamproc.engine.operators.operator import AsyncOperator, OperatorContext, Reach, all_reach
+from streamproc.engine.operators.operator import AsyncOperator, OperatorContext, Reach, Windowed, all_reach
 from streamproc.engine.run import BatchRun
+from streamproc.errors import PipelineError
 from streamproc.eventtime.clock import Clock
 from streamproc.eventtime.partitions import PartitionProgress
 from streamproc.metrics import JobMetrics
 from streamproc.state.tables import Tables
+from streamproc.watermark import START_OF_TIME
 
 __all__ = ["Processor"]
 
@@ -44,6 +48,9 @@ class Processor:
         self._operators = [
             (node.name, tuple(source.name for source in node.inputs), assemble(node, context)) for node in nodes
         ]
+
+        self._sources_of = {name: sources for name, sources, _ in self._operators}
+        self._operator_named = {name: operator for name, _, operator in self._operators}
 
     async def process(self, taken: Taken, trigger_time: int, *, final: bool) -> BatchRun:
         """Run a batch through all operators, and return what there is to commit besides the tables.
@@ -80,15 +87,20 @@ class Processor:
     def next_due(self) -> int | None:
         """Return the earliest trigger time at which an operator has something to do without records, or None."""
         times: list[int | None] = []
-        reaches: dict[str, Reach] = {}
-        for name, sources, operator in self._operators:
-            inputs = [reaches[source] for source in sources]
-            reaches[name] = functools.partial(operator.reaches, inputs=inputs)
+        reaches = self._reaches()
+        for _, sources, operator in self._operators:
             times.append(operator.next_due())
             watermark = operator.next_watermark()
             if watermark is not None:
-                times.append(all_reach(watermark, inputs))
+                times.append(all_reach(watermark, [reaches[source] for source in sources]))
         return min((time for time in times if time is not None), default=None)
+
+    def _reaches(self) -> dict[str, Reach]:
+        """Return for each operator what tells when the watermark of its output is at a time."""
+        reaches: dict[str, Reach] = {}
+        for name, sources, operator in self._operators:
+            reaches[name] = functools.partial(operator.reaches, inputs=[reaches[source] for source in sources])
+        return reaches
 
     @property
     def progress(self) -> dict[str, list[PartitionProgress]]:
@@ -98,6 +110,42 @@ class Processor:
             for name, _, operator in self._operators
             if isinstance(operator, EventTimeOperator)
         }
+
+    def explain_window(self, key: Any, time: int, operator: str | None) -> list[WindowExplanation]:
+        """Return why the windows of a key that hold a time are open or not, those of one operator or of all.
+
+        Raises:
+            PipelineError: There is no such window operator.
+        """
+        windowed = {name: each for name, _, each in self._operators if isinstance(each, Windowed)}
+        if not windowed or (operator is not None and operator not in windowed):
+            expected = f"expected {' or '.join(map(repr, windowed))}" if windowed else "there are none in the pipeline"
+            raise PipelineError(f"explain_window: no window operator is named {operator!r}: {expected}")
+        chosen = windowed if operator is None else {operator: windowed[operator]}
+        reaches = self._reaches()
+        found: list[WindowExplanation] = []
+        for name, each in chosen.items():
+            through = each.through
+            for state in each.windows_at(key, time):
+                due_at = all_reach(state.window.end, [reaches[source] for source in self._sources_of[name]])
+                watermark = None if through == START_OF_TIME else through
+                found.append(WindowExplanation(name, key, state, watermark, self._holders(name), due_at))
+        return found
+
+    def _holders(self, name: str) -> list[PartitionProgress]:
+        """Return the partitions that hold the watermark of an operator's input."""
+        behind: list[str] = [name]
+        progress: list[list[PartitionProgress]] = []
+        while behind:
+            source = behind.pop()
+            operator = self._operator_named[source]
+            if isinstance(operator, EventTimeOperator):
+                progress.append(operator.progress())
+            else:
+                behind += self._sources_of[source]
+        holders = [each for group in progress for each in group if each.holds]
+        earliest = min((_own(each) for each in holders), default=0)
+        return [each for each in holders if _own(each) == earliest]
 
     def count(self, run: BatchRun) -> None:
         """Count and log the records of a batch that failed or came late."""
@@ -117,3 +165,7 @@ class Processor:
                 setattr(operator, what, getattr(operator, what) + count)
             if counts["late"]:
                 log.warning("records came late", extra={"operator": name, "records": counts["late"]})
+
+
+def _own(progress: PartitionProgress) -> int:
+    return START_OF_TIME if progress.watermark is None else progress.watermark

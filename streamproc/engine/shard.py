@@ -17,6 +17,7 @@ from streamproc.dataflow.times import sources_asked_for_times
 from streamproc.durations import format_ms
 from streamproc.engine.blocked import Blocked
 from streamproc.engine.compatibility import check_plan, encode_plan
+from streamproc.engine.explanation import WindowExplanation
 from streamproc.engine.inputs import Inputs, Taken
 from streamproc.engine.job import Job
 from streamproc.engine.operators.operator import OperatorContext
@@ -97,6 +98,10 @@ class Shard:
     def progress(self) -> dict[str, list[PartitionProgress]]:
         """How far the partitions have come that each ``event_time`` reads, by its name."""
         return self._processor.progress
+
+    def explain_window(self, key: Any, time: int, operator: str | None) -> list[WindowExplanation]:
+        """Return why the windows of a key that hold a time are open or not."""
+        return self._processor.explain_window(key, time, operator)
 
     def stop(self) -> None:
         """Begin no further batch; the one under way is committed and published. `run` then returns.

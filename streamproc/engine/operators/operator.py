@@ -5,15 +5,16 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from streamproc.batch import Batch
+from streamproc.engine.explanation import WindowState
 from streamproc.engine.run import BatchRun
 from streamproc.eventtime.clock import Clock
 from streamproc.io.sink import SinkWriter
 from streamproc.state.tables import Tables
 
-__all__ = ["AsyncOperator", "Operator", "OperatorContext", "Reach", "all_reach"]
+__all__ = ["AsyncOperator", "Operator", "OperatorContext", "Reach", "Windowed", "all_reach"]
 
 Reach: TypeAlias = Callable[[int], "int | None"]
 """Returns the trigger time at which a watermark gets to a time if no records come; None if it doesn't."""
@@ -32,6 +33,19 @@ class OperatorContext:
     tables: Tables
     clock: Clock
     writers: Mapping[str, SinkWriter]
+
+
+class Windowed(ABC):
+    """What a window operator tells of its windows."""
+
+    @property
+    @abstractmethod
+    def through(self) -> int:
+        """The watermark of the last batch."""
+
+    @abstractmethod
+    def windows_at(self, key: Any, time: int) -> list[WindowState]:
+        """Return what it knows of the windows of a key that hold a time, or could, in the order of their ends."""
 
 
 class _Timely:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from streamproc.dataflow.window_nodes import PanedWindow
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.windows.contents import Arrivals, Contents, Touched
-from streamproc.engine.operators.windows.open_windows import OpenWindows
+from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWindows
 from streamproc.errors import PipelineError
 from streamproc.watermark import END_OF_TIME, START_OF_TIME
 from streamproc.windowing.assigners import Assigner, Calendar, Global, Periodic
@@ -68,6 +68,11 @@ class AssignedContents(Contents):
         if refused:
             late += [row for row, place in enumerate(zip(groups, arrivals.keys, strict=True)) if place in refused]
         return touched, sorted(late)
+
+    def at(self, key: Any, time: int) -> Sequence[tuple[Window, OpenWindow | None]]:
+        """Return the windows that hold a time."""
+        [group] = self._kind.groups([time])
+        return [(window, self.open.get((window.end, window.start, key))) for window in self._kind.windows(group)]
 
     def _groups(self, arrivals: Arrivals) -> list[Any]:
         """Return for each record what stands for its windows; None for one that is in none, or has failed."""

@@ -17,6 +17,7 @@ from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError
 from streamproc.state.keys import encode_key
 from streamproc.watermark import END_OF_TIME
+from streamproc.windowing.windows import Window
 
 __all__ = ["Arrivals", "Contents", "Part", "Touched"]
 
@@ -90,6 +91,10 @@ class Contents(ABC):
         Returns:
             The windows that got some, changed but not yet kept; and the rows that came too late for all of theirs.
         """
+
+    @abstractmethod
+    def at(self, key: Any, time: int) -> Sequence[tuple[Window, OpenWindow | None]]:
+        """Return the windows of a key that hold a time or could, in order of their ends, and what is kept of them."""
 
     def content(self, run: BatchRun, place: Place, window: OpenWindow) -> Any:
         """Return the accumulator of what a window gives, which the caller may change; None if there is nothing."""

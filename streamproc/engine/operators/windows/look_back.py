@@ -11,6 +11,7 @@ A cell is kept until no window can reach back to it: its own, and those of later
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Sequence
 from typing import Any
 
 from streamproc.dataflow.window_nodes import PanedWindow
@@ -20,6 +21,7 @@ from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME
 from streamproc.windowing.assigners import LookBack
+from streamproc.windowing.windows import Window
 
 __all__ = ["LookBackContents"]
 
@@ -50,6 +52,13 @@ class LookBackContents(Contents):
         for (time, key), part in good.items():
             self._touch(arrivals, time, key, part, touched, opened)
         return touched, late
+
+    def at(self, key: Any, time: int) -> Sequence[tuple[Window, OpenWindow | None]]:
+        """Return the windows of records that reach back to a time."""
+        times: list[int] = self._times.get(key) or []
+        lasts = times[bisect_left(times, time) : bisect_left(times, time + self._size)]
+        windows = [Window(last + 1 - self._size, last + 1) for last in lasts]
+        return [(window, self.open.get((window.end, window.start, key))) for window in windows]
 
     def content(self, run: BatchRun, place: Place, window: OpenWindow) -> Any:
         """Return the accumulators of the cells in a window merged, earlier ones first."""

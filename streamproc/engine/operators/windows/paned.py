@@ -20,8 +20,9 @@ from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.window_nodes import PanedWindow
+from streamproc.engine.explanation import WindowState, WindowStatus
 from streamproc.engine.operators.combine import Combiner
-from streamproc.engine.operators.operator import Operator
+from streamproc.engine.operators.operator import Operator, Windowed
 from streamproc.engine.operators.windows.assigned import AssignedContents
 from streamproc.engine.operators.windows.contents import Arrivals, Contents, Touched
 from streamproc.engine.operators.windows.look_back import LookBackContents
@@ -36,7 +37,7 @@ from streamproc.windowing.windows import Pane, Timing, WindowResult
 __all__ = ["PanedWindowOperator"]
 
 
-class PanedWindowOperator(Operator):
+class PanedWindowOperator(Operator, Windowed):
     """Runs any windows with any trigger."""
 
     def __init__(self, node: PanedWindow, tables: Tables) -> None:
@@ -80,6 +81,18 @@ class PanedWindowOperator(Operator):
         closes = self._open.first_due(through - self._node.allowed_lateness_ms)
         times = [ends, None if closes is None else closes + self._node.allowed_lateness_ms]
         return min((time for time in times if time is not None), default=None)
+
+    def windows_at(self, key: Any, time: int) -> list[WindowState]:
+        """Return what it knows of the windows of a key that hold a time, in the order of their ends."""
+        states: list[WindowState] = []
+        through = self.through
+        for window, opened in self._contents.at(key, time):
+            status: WindowStatus = "closed"
+            if not self._contents.is_expired(window.end, through) and not (opened and opened.finished):
+                status = "empty" if opened is None else ("given" if window.end <= through else "open")
+            closes_at = window.end + self._node.allowed_lateness_ms
+            states.append(WindowState(window, status, opened.panes if opened else 0, closes_at))
+        return states
 
     def _add(self, run: BatchRun, batch: Batch, before: int) -> Touched:
         """Add the records of a batch to their windows."""

@@ -6,7 +6,7 @@ sessions, ordered by their starts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from streamproc.engine.operators.windows.contents import Arrivals, Contents, Par
 from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWindows, Place
 from streamproc.state.tables import Tables
 from streamproc.windowing.assigners import Session
+from streamproc.windowing.windows import Window
 
 __all__ = ["SessionContents"]
 
@@ -55,6 +56,11 @@ class SessionContents(Contents):
             if number in parts and not self._add(arrivals, activity, parts[number], touched):
                 late += activity.rows
         return touched, sorted(late)
+
+    def at(self, key: Any, time: int) -> Sequence[tuple[Window, OpenWindow | None]]:
+        """Return the sessions that hold a time."""
+        sessions = [self.open.get(place) for place in self._places(key)]
+        return [(Window(s.start, s.end), s) for s in sessions if s is not None and s.start <= time < s.end]
 
     def closed(self, place: Place) -> None:
         """Forget a session's place."""

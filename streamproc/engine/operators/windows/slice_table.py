@@ -11,7 +11,7 @@ Slice first, key second: the content of a window is one range, and so is what ca
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +26,7 @@ from streamproc.state.tables import Tables
 from streamproc.watermark import START_OF_TIME
 from streamproc.windowing.aggregates import Aggregate
 from streamproc.windowing.slices import Slices
+from streamproc.windowing.windows import Window
 
 __all__ = ["SliceTable"]
 
@@ -187,6 +188,12 @@ class SliceTable:
                     copied = self._aggregate.copy(accumulator)
                     found[key] = self.merge(run, found[key], copied) if key in found else copied
         return found
+
+    def holds(self, key: Any, window: Window) -> bool:
+        """Return whether a window holds records of a key."""
+        starts = self.starts()
+        inside = starts[bisect_left(starts, window.start) : bisect_left(starts, window.end)]
+        return any(self.accumulators.get((start, key)) is not None for start in inside)
 
     def drop(self, count: int) -> None:
         """Remove the first slices, so many of them."""

@@ -14,13 +14,14 @@ from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.window_nodes import SlicedWindow, WindowForm
+from streamproc.engine.explanation import WindowState, WindowStatus
 from streamproc.engine.operators.combine import Combiner
-from streamproc.engine.operators.operator import Operator
+from streamproc.engine.operators.operator import Operator, Windowed
 from streamproc.engine.operators.windows.slice_table import SliceTable
 from streamproc.engine.operators.windows.totals import InverseTotals, StackedTotals, Totals
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
-from streamproc.watermark import END_OF_TIME, Watermark
+from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
 from streamproc.windowing.assigners import Calendar
 from streamproc.windowing.slices import PeriodicSlices, slices_of
 from streamproc.windowing.windows import Pane, Window, WindowResult
@@ -28,7 +29,7 @@ from streamproc.windowing.windows import Pane, Window, WindowResult
 __all__ = ["SlicedWindowOperator"]
 
 
-class SlicedWindowOperator(Operator):
+class SlicedWindowOperator(Operator, Windowed):
     """Adds records to their slices, and gives out each window that holds any when the watermark is at its end.
 
     A record that comes within the allowed lateness has its windows give a further result. A slice is kept until no
@@ -60,6 +61,24 @@ class SlicedWindowOperator(Operator):
         self._give_on_time(run, batch.watermark.time, results)
         run.counts[self._node.name]["panes"] += len(results.values)
         return results.batch()
+
+    @property
+    def through(self) -> int:
+        """The watermark of the last batch."""
+        return self._table.through
+
+    def windows_at(self, key: Any, time: int) -> list[WindowState]:
+        """Return what it knows of the windows of a key that hold a time, in the order of their ends."""
+        start, through = self._slices.start(time), self.through
+        states: list[WindowState] = []
+        for end in self._slices.ends_of(start, START_OF_TIME, END_OF_TIME) if self._slices.in_window(start) else ():
+            window, closes_at = self._slices.window(end), end + self._lateness
+            results = (self._panes.get((end, key)) or 0) if self._panes is not None else 0
+            status: WindowStatus = "closed"
+            if closes_at > through:
+                status = "empty" if not self._table.holds(key, window) else ("given" if end <= through else "open")
+            states.append(WindowState(window, status, results, closes_at))
+        return states
 
     def _make_totals(self, tables: Tables) -> Totals | None:
         """Return what brings totals from one window to the next, where windows share slices."""

@@ -1,0 +1,103 @@
+"""`WindowExplanation`: why a window is open, and what it waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeAlias
+
+from streamproc.durations import format_ms
+from streamproc.eventtime.partitions import PartitionProgress
+from streamproc.watermark import END_OF_TIME, START_OF_TIME
+from streamproc.windowing.windows import Window
+
+__all__ = ["WindowExplanation", "WindowState", "WindowStatus"]
+
+WindowStatus: TypeAlias = Literal["empty", "open", "given", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """What a window operator knows of one window of a key.
+
+    Attributes:
+        window: The window.
+        status: ``"empty"`` if it could take records but has none; ``"open"`` before its on-time result; ``"given"``
+            after that, while it takes late records; ``"closed"`` when it takes none any more, if it had any or not.
+        results: How many results it has given, as far as that is known.
+        closes_at: The watermark at which it is closed, in epoch milliseconds.
+    """
+
+    window: Window
+    status: WindowStatus
+    results: int
+    closes_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class WindowExplanation:
+    """Why a window of a key is open or not; ``str()`` says it in sentences.
+
+    Attributes:
+        operator: The window operator's name.
+        key: The key; None where windows have none.
+        state: The window and its status.
+        watermark: The watermark that the operator has seen; None before the first record.
+        holders: The partitions that hold the watermark where it is: those that would have to go on. Empty in batch
+            time, where the watermark is the time of the batch.
+        due_at: The time at which the window gives its on-time result if no records come until then; None if it doesn't.
+    """
+
+    operator: str
+    key: Any
+    state: WindowState
+    watermark: int | None
+    holders: Sequence[PartitionProgress]
+    due_at: int | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether records can still get into it."""
+        return self.state.status != "closed"
+
+    def __str__(self) -> str:
+        window, status = self.state.window, self.state.status
+        whose = "" if self.key is None else f" of key {self.key!r}"
+        head = f"{self.operator}: window {clock(window.start)} to {clock(window.end)}{whose} is {_STATUS[status]}"
+        at = "no record has come yet" if self.watermark is None else f"the watermark is at {clock(self.watermark)}"
+        if status == "closed":
+            return f"{head}: it was closed at {clock(self.state.closes_at)}, and {at}."
+        if status == "given":
+            lines = [f"{head}: it takes late records until {clock(self.state.closes_at)}, and {at}."]
+        else:
+            lines = [f"{head}: it gives its result when the watermark is at {clock(window.end)}; {at}."]
+        lines += [f"  held by {_holder(holder)}" for holder in self.holders]
+        if status != "given" and self.due_at is not None:
+            lines.append(f"  without further records that is so at {clock(self.due_at)}")
+        return "\n".join(lines)
+
+
+_STATUS = {"empty": "without records", "open": "open", "given": "given", "closed": "closed"}
+
+
+def clock(ms: int) -> str:
+    """Return epoch milliseconds as people read them."""
+    if ms <= START_OF_TIME or ms >= END_OF_TIME:
+        return "the beginning of time" if ms < 0 else "the end of time"
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"
+
+
+def _holder(progress: PartitionProgress) -> str:
+    name = f"{progress.source}" + (f" [{progress.partition}]" if progress.partition else "")
+    if progress.newest is None or progress.watermark is None:
+        what = f"{name}, of which no record has come"
+    else:
+        bound = progress.newest - progress.watermark
+        allowed = f", of which {format_ms(bound)} may come out of order" if bound else ""
+        what = f"{name}, whose newest record is of {clock(progress.newest)}{allowed}"
+    if progress.paused:
+        return f"{what}; paused, as it is ahead of others"
+    if progress.quiet_since is None:
+        return f"{what}; more of it waits to be read"
+    return f"{what}; nothing is left to read in it since {clock(progress.quiet_since)}"

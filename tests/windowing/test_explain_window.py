@@ -1,0 +1,115 @@
+"""What the operator of a running app is told about a window: whether it is open, who holds it open, when it closes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from streamproc import App, Asap, LookBack, PipelineError, Session, Sliding, Tumbling, count
+from streamproc.connectors.memory import MemorySink, MemorySource
+from streamproc.testing import Driver
+from streamproc.windowing import WindowAssigner
+
+NOON = 1_700_000_000_000
+SECOND = 1_000
+
+
+class Clicks:
+    """An app that counts clicks of two partitions by user."""
+
+    def __init__(self, assigner: WindowAssigner, **options: Any) -> None:
+        self.source = MemorySource[tuple[str, int]](partitions=2)
+        self.app = App("clicks", trigger=Asap())
+        self.driver = Driver(self.app)
+        clicks = self.app.source(self.source, name="clicks").event_time(
+            lambda click: click[1], out_of_orderness="2s", idle_after="30s"
+        )
+        windows: Any = clicks.key_by(lambda click: click[0]).window(assigner, **options)
+        windows.aggregate(count(), name="counts").to(MemorySink[Any]())
+
+    async def send(self, partition: int, user: str, seconds: int) -> None:
+        self.source.send([(user, NOON + seconds * SECOND)], partition=partition)
+        await self.driver.settle()
+
+    def explain(self, user: str, seconds: int) -> list[str]:
+        return [explanation.state.status for explanation in self.app.explain_window(user, NOON + seconds * SECOND)]
+
+
+async def test_it_says_who_holds_a_window_open_and_until_when() -> None:
+    clicks = Clicks(Tumbling("10s"))
+    async with clicks.driver:
+        await clicks.send(0, "ann", 15)
+        await clicks.send(1, "bob", 9)
+        [explanation] = clicks.app.explain_window("ann", NOON + 12 * SECOND)
+        assert explanation.is_open
+        assert explanation.operator == "counts"
+        assert (explanation.state.window.end, explanation.watermark) == (NOON + 20 * SECOND, NOON + 7 * SECOND)
+        [holder] = explanation.holders
+        assert (holder.source, holder.partition, holder.newest) == ("clicks", "1", NOON + 9 * SECOND)
+        # Both are idle 30 s after their last records; from then on the newest time, 15 s, goes on with the clock.
+        assert explanation.due_at == 1 + 30 * SECOND + 1
+        assert str(explanation) == (
+            "counts: window 2023-11-14T22:13:30.000Z to 2023-11-14T22:13:40.000Z of key 'ann' is open: it gives its "
+            "result when the watermark is at 2023-11-14T22:13:40.000Z; the watermark is at 2023-11-14T22:13:27.000Z.\n"
+            "  held by clicks [1], whose newest record is of 2023-11-14T22:13:29.000Z, of which 2s may come out of "
+            "order; nothing is left to read in it since 1970-01-01T00:00:00.002Z\n"
+            "  without further records that is so at 1970-01-01T00:00:30.002Z"
+        )
+        due_at = explanation.due_at
+        await clicks.driver.advance(f"{due_at - clicks.driver.clock.now() - 1}ms")
+        assert clicks.explain("ann", 12) == ["open"]
+        await clicks.driver.advance("1ms")
+        assert clicks.explain("ann", 12) == ["closed"]
+
+
+async def test_it_says_what_became_of_a_window() -> None:
+    clicks = Clicks(Tumbling("10s"), allowed_lateness="5s")
+    async with clicks.driver:
+        assert clicks.explain("ann", 3) == ["empty"]
+        assert "no record has come yet" in str(clicks.app.explain_window("ann", NOON)[0])
+        await clicks.send(0, "ann", 3)
+        assert clicks.explain("ann", 3) == ["open"]
+        assert clicks.explain("bob", 3) == ["empty"]
+        await clicks.send(1, "bob", 12)
+        await clicks.send(0, "bob", 12)
+        assert clicks.explain("ann", 3) == ["given"]
+        [explanation] = clicks.app.explain_window("ann", NOON)
+        assert explanation.state.results == 1
+        assert "takes late records until 2023-11-14T22:13:35.000Z" in str(explanation)
+        await clicks.send(0, "bob", 17)
+        await clicks.send(1, "bob", 17)
+        assert clicks.explain("ann", 3) == ["closed"]
+        assert "was closed at 2023-11-14T22:13:35.000Z" in str(clicks.app.explain_window("ann", NOON)[0])
+
+
+@pytest.mark.parametrize(
+    ("assigner", "options", "windows"),
+    [
+        (Sliding("10s", every="5s"), {}, [(-5_000, 5_000), (0, 10_000)]),
+        (Sliding("10s", every="5s"), {"emit": "update"}, [(-5_000, 5_000), (0, 10_000)]),
+        (Session("4s"), {}, [(3_000, 12_000)]),
+        (LookBack("5s"), {}, [(-1_999, 3_001), (1_001, 6_001)]),
+    ],
+)
+async def test_it_knows_windows_of_every_kind(
+    assigner: WindowAssigner, options: dict[str, Any], windows: list[tuple[int, int]]
+) -> None:
+    clicks = Clicks(assigner, **options)
+    async with clicks.driver:
+        for seconds in (3, 6, 8):
+            await clicks.send(0, "ann", seconds)
+        states = [each.state for each in clicks.app.explain_window("ann", NOON + 3 * SECOND, operator="counts")]
+        assert [(state.window.start - NOON, state.window.end - NOON) for state in states] == windows
+        assert {state.status for state in states} == {"open"}
+
+
+async def test_wrong_use_says_what_there_is() -> None:
+    clicks = Clicks(Tumbling("10s"))
+    with pytest.raises(PipelineError, match="has not been started"):
+        clicks.app.explain_window("ann", NOON)
+    async with clicks.driver:
+        with pytest.raises(PipelineError, match="no window operator is named 'count': expected 'counts'"):
+            clicks.app.explain_window("ann", NOON, operator="count")
+        assert clicks.app.explain_window("ann", datetime.fromtimestamp(NOON / 1000, UTC))[0].state.status == "empty"
