@@ -30,20 +30,20 @@ async def assigned_partitions(
 
     Raises:
         SourceError: A topic that is named is not there, or may not be read.
-        KafkaError: No broker answers.
+        KafkaError: No broker answers, or a topic can't be used at this moment.
     """
     described = await cluster.describe(None if pattern else topics)
     if pattern is not None:
         topics = tuple(sorted(name for name in described if pattern.fullmatch(name)))
     for name in topics:
-        error = described[name].error if name in described else None
-        if error is None:
+        topic = described[name]
+        if topic.error is None:
             continue
-        if error.retriable and type(error).__name__ != "UnknownTopicOrPartitionError":
-            raise error
+        if topic.error_passes:
+            raise topic.error
         raise SourceError(
-            f"source {context.name!r} can't read topic {name!r} in {cluster.address}: {type(error).__name__}. Make it, "
-            f"mend its name, or grant this client DESCRIBE and READ on it"
+            f"source {context.name!r} can't read topic {name!r} in {cluster.address}: {type(topic.error).__name__}. "
+            f"Make it, mend its name, or grant this client DESCRIBE and READ on it"
         )
     await cluster.watch(topics)
     return [

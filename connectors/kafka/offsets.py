@@ -1,4 +1,4 @@
-"""Offsets: where partitions begin and end, and what a consumer group has committed."""
+"""Offsets: where partitions begin and end, and telling a consumer group how far somebody has come."""
 
 # aiokafka has no type information for what it takes.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
@@ -7,17 +7,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from aiokafka.errors import for_code  # type: ignore[import-untyped]
-from aiokafka.protocol.commit import OffsetCommitRequest, OffsetFetchRequest  # type: ignore[import-untyped]
+from aiokafka.protocol.commit import OffsetCommitRequest  # type: ignore[import-untyped]
 from aiokafka.protocol.offset import OffsetRequest  # type: ignore[import-untyped]
 
 from .cluster import Cluster, Coordinator
 
-__all__ = ["EARLIEST", "LATEST", "Committed", "Partition", "commit_offsets", "committed_offsets", "list_offsets"]
+__all__ = ["EARLIEST", "LATEST", "Committed", "Partition", "commit_offsets", "list_offsets"]
 
 EARLIEST: Final = -2
 LATEST: Final = -1
@@ -85,29 +85,6 @@ async def list_offsets(
     return found
 
 
-async def committed_offsets(
-    cluster: Cluster, group: str, partitions: Collection[Partition] | None = None
-) -> dict[Partition, Committed]:
-    """Return what a group has committed, for some partitions or all.
-
-    Raises:
-        KafkaError: The group's coordinator can't answer.
-    """
-    asked: dict[str, list[int]] = defaultdict(list)
-    for partition in partitions or ():
-        asked[partition.topic].append(partition.number)
-    request = OffsetFetchRequest(group, None if partitions is None else list(asked.items()))
-    answer = await cluster.ask_coordinator(Coordinator.GROUP, group, request)
-    codes = [answer.error_code] + [code for _, parts in answer.topics for *_, code in parts]
-    _check(cluster, group, codes)
-    return {
-        Partition(topic, number): Committed(offset, metadata or "")
-        for topic, parts in answer.topics
-        for number, offset, metadata, _ in parts
-        if offset >= 0
-    }
-
-
 async def commit_offsets(cluster: Cluster, group: str, offsets: Mapping[Partition, int]) -> None:
     """Commit offsets for a group that has no members.
 
@@ -119,11 +96,8 @@ async def commit_offsets(cluster: Cluster, group: str, offsets: Mapping[Partitio
         topics[partition.topic].append((partition.number, offset, ""))
     request = OffsetCommitRequest(group, -1, "", -1, list(topics.items()))
     answer = await cluster.ask_coordinator(Coordinator.GROUP, group, request)
-    _check(cluster, group, [code for _, parts in answer.topics for _, code in parts])
-
-
-def _check(cluster: Cluster, group: str, codes: Collection[int]) -> None:
-    for code in codes:
-        if code:
-            cluster.forget_coordinator(Coordinator.GROUP, group)
-            raise for_code(code)(group)
+    for _, parts in answer.topics:
+        for _, code in parts:
+            if code:
+                cluster.forget_coordinator(Coordinator.GROUP, group)
+                raise for_code(code)(group)

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
+from streamproc.io.sink import SinkContext
 from streamproc.io.source import SourceContext
 
 from .cluster import Cluster
@@ -22,13 +23,13 @@ T = TypeVar("T")
 _PAUSE_MS = 200
 
 
-async def patiently(ask: Callable[[], Awaitable[T]], cluster: Cluster, context: SourceContext) -> T:
+async def patiently(ask: Callable[[], Awaitable[T]], cluster: Cluster, context: SourceContext | SinkContext) -> T:
     """Return the answer to a question, which is asked again as long as that may help.
 
     Args:
         ask: Asks it once.
         cluster: Whom; leaders are looked up anew before each further attempt.
-        context: The source's; it is told what is waited for.
+        context: The source's or the sink's; it is told what is waited for.
 
     Raises:
         KafkaError: A further attempt would not help.

@@ -5,15 +5,21 @@
                 take over: a transaction with the mark, owned by us
     publish     a transaction: records, source offsets, mark with the batch id; then wait until all of it is visible
                 whatever goes wrong: new epoch, read the mark, and begin anew or be done if it has the batch
+    each day    a transaction with the mark alone: brokers forget groups and transactional ids that nobody uses
 
 A new epoch of ours fences an older instance, and its attempt to go on fences us in turn; that is why the mark has an
 owner. Who is fenced takes a new epoch and looks: if the mark is its own, it was a time-out and it goes on; if not,
 another instance has taken over, and it stops for good. So the one that has written the mark last wins, and nobody else
 publishes: a transaction of another fails, as its epoch is older, before or at its end.
+
+A mark that isn't there any more is no other instance's. What this instance has committed is published on, as no other
+can have published it; what an earlier one has left in the outbox is refused, as nobody knows whether it is published.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Set
@@ -23,7 +29,7 @@ from typing import NoReturn
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
 from streamproc.batch import Batch
-from streamproc.errors import EncodeError, FencedError, SinkError
+from streamproc.errors import EncodeError, FencedError, SinkError, StreamprocError
 from streamproc.io.sink import OutboxEntry, SinkContext, SinkWriter
 
 from .cluster import Cluster
@@ -32,15 +38,20 @@ from .offsets import LATEST, Committed, Partition, list_offsets
 from .open_transactions import open_transactions
 from .outgoing import Encoding, Outgoing, decode_payload
 from .partitioner import Partitioner
+from .patience import patiently
 from .settings import KafkaSettings
 from .transaction import EpochFencedError, Producer, StartAgainError
 
 __all__ = ["KafkaWriter", "WriteOptions"]
 
+log = logging.getLogger("streamproc.kafka")
+
 _VISIBLE_MS = (1, 1, 2, 2, 5, 5, 10, 20, 50, 100, 100)
 """How long to wait between looks whether a committed transaction is visible, until it is ended again."""
 _PAUSES_MS = (50, 100, 200, 500, 1_000)
 """How long to wait before a further attempt; then always the last."""
+_DAY_MS = 24 * 60 * 60 * 1_000
+"""How often the mark is written at least; groups and transactional ids expire after a week, unless brokers differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +95,26 @@ class KafkaWriter(SinkWriter):
             f"streamproc.{context.app}.{context.name}.{context.shard}", Partition(options.topics[0], 0)
         )
         self._me = secrets.token_hex(8)
+        self._counts: dict[str, int] = {}
         self._published: int | None = None
         self._ready = False
+        self._in_doubt = False
         self._ended: int | None = None
         self._ends: dict[Partition, int] = {}
+        self._turn = asyncio.Lock()
+        self._keeping: asyncio.Task[None] | None = None
 
     async def start(self) -> int | None:
         """Connect, take over, and return the last published batch."""
         try:
             await self._cluster.start()
-            await self._find_topics()
+            await patiently(self._find_topics, self._cluster, self._context)
         except (KafkaError, OSError) as error:
             self._give_up(error)
         if self._options.exactly_once:
             await self._again_and_again(self._take_over)
+        if self._ready:
+            self._keeping = asyncio.create_task(self._keep_mark(), name=f"mark of {self._context.name}")
         return self._published
 
     def encode(self, batch: Batch) -> bytes:
@@ -112,18 +129,17 @@ class KafkaWriter(SinkWriter):
         if not self._options.exactly_once:
             await self._again_and_again(lambda: self._write_plainly(batches, entry))
             return
-        if self._published is None and self._context.published:
-            raise SinkError(
-                f"sink {self._context.name!r} has published batch {self._context.published} before, but Kafka has no "
-                f"mark of it (group {self._place.group!r}, {self._place.partition}): the topic was made anew, the "
-                f"group's offsets have expired, or this is another cluster. So it is not known whether batch "
-                f"{entry.batch_id} is published. Run it once more where it was, or start anew with other state"
-            )
-        await self._again_and_again(lambda: self._transact(batches, entry))
-        self._published = entry.batch_id
+        if self._published is None and self._context.published and entry.batch_id <= self._context.committed:
+            raise self._unknown(entry.batch_id)
+        async with self._turn:
+            await self._again_and_again(lambda: self._transact(batches, entry))
+            self._published = entry.batch_id
 
     async def close(self) -> None:
         """Disconnect. A transaction that was begun is never committed; the next start aborts it."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
         await self._cluster.close()
 
     async def _find_topics(self) -> None:
@@ -131,18 +147,19 @@ class KafkaWriter(SinkWriter):
 
         Raises:
             SinkError: One is not there, or may not be seen.
-            KafkaError: No broker answers.
+            KafkaError: No broker answers, or a topic can't be used at this moment.
         """
         described = await self._cluster.describe(self._options.topics)
         for name, topic in described.items():
             if topic.error is None:
                 continue
-            if topic.error.retriable and not topic.partitions and "Unknown" not in type(topic.error).__name__:
+            if topic.error_passes:
                 raise topic.error
             raise SinkError(
                 f"sink {self._context.name!r} can't write to topic {name!r} in {self._cluster.address}: "
                 f"{type(topic.error).__name__}. Make it, mend its name, or grant this client DESCRIBE and WRITE on it"
             )
+        self._counts = {name: len(topic.partitions) for name, topic in described.items()}
         await self._cluster.watch(self._options.topics)
 
     async def _take_over(self) -> None:
@@ -151,7 +168,7 @@ class KafkaWriter(SinkWriter):
         if mark is None or (mark.batch or 0) <= self._context.committed:
             await self._producer.init()
             self._context.step("epoch_taken")
-            mark = await self._place.read(self._cluster)
+            mark = await self._place.settled(self._cluster, self._clock)
         if mark is None or (mark.batch or 0) <= self._context.committed:
             await self._write_mark(Mark(self._me, None if mark is None else mark.batch))
             self._ready = True
@@ -162,21 +179,51 @@ class KafkaWriter(SinkWriter):
         """Write the mark alone."""
         await self._end({self._place.group: self._place.written(mark)})
 
+    async def _keep_mark(self) -> None:
+        """Write the mark now and then, so that brokers don't forget it while there is nothing to publish."""
+        while True:
+            await self._clock.sleep_until(self._clock.now() + _DAY_MS)
+            async with self._turn:
+                try:
+                    if not self._ready:
+                        await self._go_on()
+                    await self._write_mark(Mark(self._me, self._published))
+                except FencedError:
+                    # Told when there is something to publish; until then it must not disturb who may publish.
+                    return
+                except (StreamprocError, KafkaError, OSError) as error:
+                    self._ready = False
+                    log.info("the mark can't be kept", extra={"sink": self._context.name, "error": repr(error)})
+
+    async def _go_on(self) -> Mark | None:
+        """Take a new epoch, if this is the instance that may publish yet, and return the mark.
+
+        Raises:
+            FencedError: Another instance has taken over.
+        """
+        await self._producer.init()
+        mark = await self._place.settled(self._cluster, self._clock)
+        if mark is not None and mark.owner != self._me:
+            raise FencedError(
+                f"sink {self._context.name!r}: another instance of app {self._context.app!r}, shard "
+                f"{self._context.shard}, has taken over. This one has published nothing since, and stops: of each "
+                f"shard one instance may run"
+            )
+        self._ready = True
+        return mark
+
     async def _transact(self, batches: list[Outgoing], entry: OutboxEntry) -> None:
         """Publish a batch in one transaction, unless it is found to be published."""
         step = self._context.step
         if not self._ready:
-            await self._producer.init()
-            mark = await self._place.read(self._cluster)
-            if mark is None or mark.owner != self._me:
-                raise FencedError(
-                    f"sink {self._context.name!r}: another instance of app {self._context.app!r}, shard "
-                    f"{self._context.shard}, has taken over. This one has published nothing since, and stops: of each "
-                    f"shard one instance may run"
-                )
-            self._ready = True
-            if mark.batch is not None and mark.batch >= entry.batch_id:
+            mark = await self._go_on()
+            if mark is None:
+                # An attempt before has asked for its end, and had no answer for as long as marks are kept.
+                if self._in_doubt and self._ended != entry.batch_id:
+                    raise self._unknown(entry.batch_id)
+            elif mark.batch is not None and mark.batch >= entry.batch_id:
                 self._ended = entry.batch_id
+            self._in_doubt = False
         partitions = {Partition(batch.topic, batch.partition) for batch in batches}
         offsets = {self._place.group: self._place.written(Mark(self._me, entry.batch_id)), **self._offsets(entry)}
         if self._ended != entry.batch_id:
@@ -196,7 +243,9 @@ class KafkaWriter(SinkWriter):
         self._ready = False
         for group, committed in offsets.items():
             await self._write_offsets(group, committed)
+        self._in_doubt = True
         await self._producer.commit()
+        self._in_doubt = False
         self._ready = True
 
     async def _make_visible(
@@ -289,7 +338,18 @@ class KafkaWriter(SinkWriter):
             raise EncodeError(
                 f"the topic {topic!r} is none of KafkaSink(topics=…): {', '.join(map(repr, self._options.topics))}"
             )
-        return len(self._cluster.partitions(topic))
+        # For a moment a broker may not know a topic, or not want to tell.
+        if known := len(self._cluster.partitions(topic)):
+            self._counts[topic] = known
+        return self._counts[topic]
+
+    def _unknown(self, batch_id: int) -> SinkError:
+        return SinkError(
+            f"sink {self._context.name!r} has published before, but Kafka has no mark of it (group "
+            f"{self._place.group!r}, {self._place.partition}): the topic was made anew, the group's offsets have "
+            f"expired, or this is another cluster. So it is not known whether batch {batch_id} is published. Run it "
+            f"once more where it was, or start anew with other state"
+        )
 
     def _give_up(self, error: Exception) -> NoReturn:
         raise SinkError(

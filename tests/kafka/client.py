@@ -19,7 +19,9 @@ from uuid import uuid4
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic  # type: ignore[import-untyped]
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType  # type: ignore[import-untyped]
+from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]
 from aiokafka.errors import GroupCoordinatorNotAvailableError, TopicAlreadyExistsError  # type: ignore[import-untyped]
+from aiokafka.protocol.admin import DeleteGroupsRequest  # type: ignore[import-untyped]
 
 from streamproc.eventtime.clock import SystemClock
 
@@ -213,6 +215,18 @@ class Kafka:
             await self.settle("__consumer_offsets")
             offsets = await admin.list_consumer_group_offsets(group)
         return {at.partition: to.offset for at, to in sorted(offsets.items()) if at.topic == topic}
+
+    async def delete_group(self, group: str) -> None:
+        """Delete a group with its offsets, as a broker does when nobody has used it for long."""
+        async with self._admin() as admin:
+            node = await admin.find_coordinator(group)
+        client = AIOKafkaClient(bootstrap_servers=self.bootstrap)
+        await client.bootstrap()
+        try:
+            answer = await client.send(node, DeleteGroupsRequest([group]))
+        finally:
+            await client.close()
+        assert [code for _, code in answer.results] == [0], answer
 
     async def settle(self, topic: str) -> None:
         """Wait until what transactions wrote to a topic is decided: brokers answer before they have marked its end."""

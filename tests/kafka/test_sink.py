@@ -1,16 +1,22 @@
 """`KafkaSink` against a real broker, alone and behind a `KafkaSource`."""
 
+# aiokafka has no type information for what it takes.
+# pyright: reportMissingTypeStubs=false
+
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.errors import LeaderNotAvailableError  # type: ignore[import-untyped]
 
 from streamproc import App, Once, Settings
 from streamproc.batch import Batch
 from streamproc.connectors.kafka import KafkaSink, KafkaSource
+from streamproc.connectors.kafka.cluster import Cluster, Topic
 from streamproc.connectors.kafka.transaction import Producer
 from streamproc.errors import EncodeError, FencedError, SinkError
 from streamproc.eventtime.clock import SystemClock
@@ -155,6 +161,50 @@ async def test_what_can_not_be_sent_is_found_before_the_commit(kafka: Kafka) -> 
     for row, message in ((None, "without a key and without a value"), ("x" * 2_000_000, "1000000 are allowed")):
         with pytest.raises(EncodeError, match=message):
             writer.encode(Batch([row]))
+    await writer.close()
+
+
+async def test_a_moment_without_metadata_changes_nothing(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = await kafka.create_topic(partitions=3)
+    writer = open_writer(KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap}), unique("app"))
+    await writer.start()
+    rows = Batch([f"{number}" for number in range(20)], [f"key {number}" for number in range(20)])
+    await writer.publish(OutboxEntry(1, 0, writer.encode(rows)))
+
+    def not_known(_: Cluster, topic: str) -> list[int]:
+        return []
+
+    with monkeypatch.context() as moment:
+        # As when a broker says that it doesn't know the topic, or when a new client hasn't asked yet.
+        moment.setattr(Cluster, "partitions", not_known)
+        waiting = writer.encode(rows)
+    await writer.publish(OutboxEntry(2, 0, waiting))
+    await writer.close()
+    found = await kafka.read(topic)
+    assert len(found) == 40
+    assert len({(message.key, message.partition) for message in found}) == 20
+
+
+async def test_a_topic_without_a_leader_is_waited_for(kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = await kafka.create_topic()
+    writer = open_writer(KafkaSink[Any](topic, kafka={"bootstrap.servers": kafka.bootstrap}), unique("app"))
+    with monkeypatch.context() as moment:
+
+        async def describe(_: Cluster, topics: Collection[str]) -> dict[str, Topic]:
+            moment.undo()
+            return {name: Topic(name, LeaderNotAvailableError(name), ()) for name in topics}
+
+        moment.setattr(Cluster, "describe", describe)
+        assert await writer.start() is None
+    await writer.publish(entry(writer, 1, "a"))
+    await writer.close()
+    assert await values(kafka, topic) == [b"a"]
+
+
+async def test_a_topic_that_is_not_there_is_named(kafka: Kafka) -> None:
+    writer = open_writer(KafkaSink[Any]("no-such-topic", kafka={"bootstrap.servers": kafka.bootstrap}), unique("app"))
+    with pytest.raises(SinkError, match=r"can't write to topic 'no-such-topic'.*Make it, mend its name"):
+        await writer.start()
     await writer.close()
 
 
