@@ -13,10 +13,10 @@ import asyncio
 import functools
 import logging
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 
@@ -29,7 +29,8 @@ from .cluster import Cluster
 from .columns import Columns, PartitionLog
 from .compression import Scratch
 from .fetcher import Fetcher
-from .offsets import EARLIEST, LATEST, Partition, commit_offsets, list_offsets
+from .offsets import LATEST, Partition, commit_offsets, list_offsets
+from .out_of_range import OutOfRange, position_instead
 from .patience import patiently
 from .record import KafkaRecord
 from .settings import KafkaSettings
@@ -56,7 +57,7 @@ class ReadOptions:
     topics: tuple[str, ...]
     pattern: re.Pattern[str] | None
     start: Start
-    out_of_range: Literal["fail", "earliest", "latest"]
+    out_of_range: OutOfRange
     committed: bool
     whole: bool
     group: str | None
@@ -88,7 +89,7 @@ class KafkaReader(SourceReader):
             committed=options.committed,
             buffer_bytes=options.buffer_bytes,
             out_of_range=self._out_of_range,
-            came_back=self._came_back,
+            came_back=self._check_identity,
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._told: dict[Partition, int] = {}
@@ -112,8 +113,11 @@ class KafkaReader(SourceReader):
                 policy = self._options.out_of_range
                 if policy == "fail":
                     raise self._refusal(anew)
-                log.warning("made anew", extra={"source": self._context.name, "topics": anew, "goes_on_at": policy})
+                log.warning(
+                    "made anew", extra={"source": self._context.name, "topics": list(anew), "goes_on_at": policy}
+                )
                 self._untold |= {str(partition): None for partition in known if partition.topic in anew}
+                self._learn(anew)
                 known = {partition: at for partition, at in known.items() if partition.topic not in anew}
                 await self._add([partition for partition in partitions if partition.topic in anew], policy)
             lost = sorted(partition for partition in known if partition not in partitions)
@@ -298,26 +302,37 @@ class KafkaReader(SourceReader):
                 # Fetching has the same trouble, and says so where it matters.
                 log.debug("looking for partitions failed", extra={"source": self._context.name, "error": str(error)})
 
-    async def _made_anew(self, topics: Collection[str]) -> list[str]:
-        """Look at the identities of topics, and return those that are others than before under the same names."""
+    async def _made_anew(self, topics: Collection[str]) -> dict[str, str]:
+        """Return the topics that are others than before under the same names, with their identities.
+
+        Those of all others are learned. These are not: offsets of the topics before must not be committed with them.
+        """
         found = await self._patiently(functools.partial(topic_ids, self._cluster, topics))
-        anew = sorted(topic for topic, identity in found.items() if self._ids.get(topic, identity) != identity)
-        self._untold |= {topic: identity for topic, identity in found.items() if self._ids.get(topic) != identity}
-        self._ids |= found
+        anew = {topic: identity for topic, identity in found.items() if self._ids.get(topic, identity) != identity}
+        self._learn({topic: identity for topic, identity in found.items() if topic not in anew})
         return anew
 
-    async def _came_back(self, partition: Partition) -> None:
-        """Go on in a partition that was gone.
+    def _learn(self, identities: Mapping[str, str]) -> None:
+        """Have the engine told the identities of topics."""
+        self._untold |= {topic: found for topic, found in identities.items() if self._ids.get(topic) != found}
+        self._ids |= identities
+
+    async def _check_identity(self, partition: Partition) -> None:
+        """Look whether a partition is the one before, as it was gone, or its position is.
 
         Raises:
             SourceError: It is another one.
         """
         if anew := await self._made_anew([partition.topic]):
-            raise self._refusal(anew)
+            error = self._refusal(anew)
+            # At once, and not only when everything else that is fetched has ended.
+            self._fetcher.fail(error)
+            raise error
 
-    def _refusal(self, anew: Sequence[str]) -> SourceError:
+    def _refusal(self, anew: Collection[str]) -> SourceError:
+        names = ", ".join(map(repr, sorted(anew)))
         return SourceError(
-            f"source {self._context.name!r}: topic {', '.join(map(repr, anew))} was deleted and made anew, so the "
+            f"source {self._context.name!r}: topic {names} was deleted and made anew, so the "
             f"app's offsets are those of other records. To read it from its beginning, start once with "
             f'KafkaSource(out_of_range="earliest"), or move there by `streamproc offsets reset … --to earliest`'
         )
@@ -326,25 +341,10 @@ class KafkaReader(SourceReader):
         """Return where to go on in a partition whose position isn't there.
 
         Raises:
-            SourceError: The policy is to fail.
+            SourceError: It is another one, or the policy is to fail.
         """
-        times = {"earliest": EARLIEST, "latest": LATEST}
-        begin = await self._patiently(lambda: list_offsets(self._cluster, {partition: EARLIEST}))
-        end = await self._patiently(lambda: list_offsets(self._cluster, {partition: LATEST}, committed=False))
-        there = f"it holds {begin[partition]} to {end[partition]}"
-        policy = self._options.out_of_range
-        if policy == "fail":
-            raise SourceError(
-                f"{partition} is to be read on at offset {offset}, which is not there: {there}. Records were removed "
-                f"before they were read (retention), or the topic was made anew. To go on without them: "
-                f'KafkaSource(out_of_range="earliest") or "latest", or `streamproc offsets reset MODULE:APP --to …`'
-            )
-        goal = begin if times[policy] == EARLIEST else end
-        log.warning(
-            "position out of range",
-            extra={"partition": str(partition), "offset": offset, "there": there, "goes_on_at": goal[partition]},
-        )
-        return goal[partition] or 0
+        await self._check_identity(partition)
+        return await position_instead(self._cluster, partition, offset, self._options.out_of_range, self._context)
 
     async def _commit_now_and_then(self) -> None:
         while True:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Generator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -316,6 +317,58 @@ async def test_a_topic_that_is_made_anew_stops_the_job(kafka: Kafka) -> None:
     await kafka.create_topic_again(topic)
     await kafka.produce(topic, [b"b", b"c"])
     async with asyncio.timeout(60):
+        with pytest.raises(SourceError, match="was deleted and made anew"):
+            await reader.wait()
+    await reader.close()
+
+
+class Turn:
+    """Waits until the loop comes round."""
+
+    def __await__(self) -> Generator[None]:
+        yield
+
+
+async def test_the_identity_of_a_topic_made_anew_is_not_told_with_the_old_offsets(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    await kafka.produce(topic, [b"a", b"b", b"c"])
+    reader = KafkaSource(topic, kafka={"bootstrap.servers": kafka.bootstrap}).open(context())
+    await reader.start({})
+    await reader.wait()
+    positions = dict((await reader.take(EVERYTHING)).positions)
+    before = positions[topic]
+
+    async def make_anew() -> None:
+        await kafka.delete_topic(topic)
+        await kafka.create_topic_again(topic)
+
+    async def take_on() -> None:
+        # At any moment, also while fetching fails.
+        while True:
+            positions.update((await reader.take(EVERYTHING)).positions)
+            await Turn()
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+        tasks.create_task(make_anew())
+        with pytest.raises(SourceError, match="was deleted and made anew"):
+            await take_on()
+    await reader.close()
+    assert positions == {topic: before, f"{topic}/0": 3}
+
+
+async def test_a_topic_that_is_made_anew_between_two_fetches_is_another_one(kafka: Kafka) -> None:
+    topic = await kafka.create_topic()
+    await kafka.produce(topic, [b"x" * 2_000])
+    settings = {"bootstrap.servers": kafka.bootstrap}
+    # While so much waits to be taken, nothing is fetched.
+    reader = KafkaSource(topic, buffer_bytes=1_000, out_of_range="earliest", kafka=settings).open(context())
+    await reader.start({})
+    await reader.wait()
+    await kafka.delete_topic(topic)
+    await kafka.create_topic_again(topic)
+    assert len((await reader.take(EVERYTHING)).values) == 1
+    # Earlier than anybody looks for new partitions.
+    async with asyncio.timeout(20):
         with pytest.raises(SourceError, match="was deleted and made anew"):
             await reader.wait()
     await reader.close()
