@@ -273,16 +273,20 @@ class Ledger:
             changes.puts.append((Family.META, encode_prefix("published", sink), encode_value(batch_id)))
         self._pending.published = published
 
-    def move(self, changes: Changes, source: str, positions: Mapping[str, _Position]) -> None:
+    def move(self, changes: Changes, source: str, positions: Mapping[str, _Position | None]) -> None:
         """Add to a commit that a source goes on at other positions. For an app that is stopped: no batch follows.
 
         Args:
             changes: What will be committed.
             source: The source's name.
-            positions: Where to go on, by partition; others stay as they are.
+            positions: Where to go on, by partition; None forgets one. Others stay as they are.
         """
         for partition, position in positions.items():
-            changes.puts.append((Family.META, encode_prefix("position", source, partition), encode_value(position)))
+            key = encode_prefix("position", source, partition)
+            if position is None:
+                changes.deletes.append((Family.META, key))
+            else:
+                changes.puts.append((Family.META, key, encode_value(position)))
 
     def trim_journal(self, changes: Changes, source: str, through: int) -> None:
         """Add to a commit that a source's journal entries up to number ``through`` are removed; after `record`."""

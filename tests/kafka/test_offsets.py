@@ -133,3 +133,17 @@ async def test_a_reset_goes_on_in_a_topic_that_was_made_anew(kafka: Kafka, job: 
     await job.command("offsets", "reset", "job:app", "--to", "earliest", "--yes")
     assert await job.run() == ["X", "Y"]
     assert await job.shown() == {0: [1, 0, 1, 0], 1: [1, 0, 1, 0]}
+
+
+async def test_a_reset_forgets_the_partitions_that_a_topic_made_anew_has_not(kafka: Kafka, job: Job) -> None:
+    assert await job.run() == list("ABCDEFGH")
+    await kafka.delete_topic(job.topic_in)
+    await kafka.create_topic_again(job.topic_in, partitions=1)
+    await kafka.produce(job.topic_in, [b"x"])
+    done = await job.command("offsets", "reset", "job:app", "--to", "earliest", "--yes")
+    assert [line.split() for line in done.stdout.splitlines()[1:3]] == [
+        ["words", f"{job.topic_in}/0", "5", "0", "up", "to", "5", "again"],
+        ["words", f"{job.topic_in}/1", "3", "-", "gone,", "and", "forgotten"],
+    ]
+    assert await job.run() == ["X"]
+    assert await job.shown() == {0: [1, 0, 1, 0]}

@@ -113,10 +113,14 @@ async def _reset(
         extents = _selected(await finder.extents(), partitions)
         committed = ledger.positions(node.name)
         goals = await positions_of(goal, finder, extents)
-        moves = {name: position for name, position in goals.items() if committed.get(name) != position}
+        moves: dict[str, Position | None] = {
+            name: position for name, position in goals.items() if committed.get(name) != position
+        }
         # Those who move some partitions only, leave the others where they were, whatever they are now.
         now: Mapping[str, Position] = {} if partitions else await finder.identities()
         identities = {name: identity for name, identity in now.items() if committed.get(name) != identity}
+        # What was made anew may have fewer partitions, and the app would look for those it has offsets of.
+        moves |= {name: None for name in committed if _parent(name) in identities and name not in extents}
         if not (moves or identities):
             typer.echo(f"{node.name} is there already: nothing to do.")
             return
@@ -130,7 +134,7 @@ async def _reset(
         await store.commit(changes)
         typer.echo(f"{node.name} has moved.")
         try:
-            await finder.moved(moves)
+            await finder.moved({name: position for name, position in moves.items() if position is not None})
         except SourceError as error:
             typer.echo(f"Warning: {error}. Who watches sees them with the next batch.", err=True)
 
@@ -147,11 +151,22 @@ def _selected(extents: Mapping[str, Extent], wanted: Sequence[str]) -> dict[str,
     return selected or dict(extents)
 
 
-def _show(source: str, committed: Mapping[str, Position], moves: Mapping[str, Position]) -> None:
+def _parent(partition: str) -> str:
+    """Return what a partition is one of, such as its topic."""
+    return partition.rpartition("/")[0]
+
+
+def _show(source: str, committed: Mapping[str, Position], moves: Mapping[str, Position | None]) -> None:
     show_table(
         ("source", "partition", "from", "to", ""),
         [
-            (source, partition, str(committed.get(partition, "-")), str(to), _distance(committed.get(partition), to))
+            (
+                source,
+                partition,
+                str(committed.get(partition, "-")),
+                "-" if to is None else str(to),
+                _distance(committed.get(partition), to),
+            )
             for partition, to in moves.items()
         ],
         names=2,
@@ -159,8 +174,10 @@ def _show(source: str, committed: Mapping[str, Position], moves: Mapping[str, Po
     typer.echo(f"\n{_MEANING}\n")
 
 
-def _distance(before: Position | None, after: Position) -> str:
+def _distance(before: Position | None, after: Position | None) -> str:
     """Return what a move means for records; offsets may have gaps, so it is an upper bound."""
+    if after is None:
+        return "gone, and forgotten"
     if not (isinstance(before, int) and isinstance(after, int)):
         return ""
     return f"up to {before - after} again" if after < before else f"up to {after - before} passed over"
