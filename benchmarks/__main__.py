@@ -10,7 +10,18 @@ import platform
 import sys
 from collections.abc import Callable
 
-from benchmarks import backpressure, engine_tax, kafka_fetch, kafka_latency, latency, sql, state
+from benchmarks import (
+    backpressure,
+    engine_tax,
+    kafka_fetch,
+    kafka_latency,
+    kafka_windows,
+    latency,
+    sessions,
+    sql,
+    state,
+    windows,
+)
 from benchmarks.report import Report
 
 BENCHMARKS: dict[str, Callable[[], Report]] = {
@@ -21,6 +32,9 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "kafka_fetch": kafka_fetch.measure,
     "sql": sql.measure,
     "kafka_latency": kafka_latency.measure,
+    "kafka_windows": kafka_windows.measure,
+    "windows": windows.measure,
+    "sessions": sessions.measure,
 }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from streamproc import App, Asap, Settings, Stream
+from streamproc import App, Asap, Once, Settings, Stream
 from streamproc.codecs import Decoder
 from streamproc.connectors.memory import MemorySource
 from streamproc.connectors.memory.queue import MemoryQueue, Waiters
@@ -105,6 +105,7 @@ def run_lists(
     *,
     decode: Decoder[Any] | None = None,
     state: Path | None = None,
+    close: bool = True,
 ) -> Spent:
     """Run a pipeline over lists of records, a batch each, as soon as possible, on a new RocksDB.
 
@@ -115,14 +116,16 @@ def run_lists(
         build: Gets the stream of the records and ends in an output.
         lists: The records.
         decode: Decodes the records, if they are bytes.
+        close: Whether the input ends, and time with it; else windows stay open.
         state: The directory in which to make the one for the state; None for the system's temporary one.
     """
     quiet = logging.NullHandler()
     logging.getLogger().addHandler(quiet)
     with tempfile.TemporaryDirectory(prefix="streamproc-bench-", dir=state) as directory:
-        app = App("bench", trigger=Asap(), settings=Settings(state_dir=directory))
+        app = App("bench", trigger=Asap() if close else Once(), settings=Settings(state_dir=directory))
         source = _TimedSource(lists, decode=decode)
-        source.close()
+        if close:
+            source.close()
         source.run.app = app
         build(app.source(source))
         try:

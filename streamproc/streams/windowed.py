@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVa
 
 from streamproc.dataflow.dataflow import check_window
 from streamproc.dataflow.nodes import Node
+from streamproc.dataflow.policies import ErrorPolicy
 from streamproc.dataflow.times import in_event_time
 from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, Panes, ResultTime, SlicedWindow, WindowForm
 from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
 from streamproc.streams.handle import Handle, OperatorOptions, refuse_unknown
 from streamproc.streams.windows import window_of_elements
-from streamproc.windowing.aggregates import Aggregate, reducing
+from streamproc.windowing.aggregates import Aggregate, Aggregates, reducing, several
 from streamproc.windowing.assigners import (
     Assigner,
     Calendar,
@@ -42,6 +43,7 @@ T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R")
+S = TypeVar("S")
 
 
 class WindowOptions(TypedDict, total=False):
@@ -168,12 +170,40 @@ class WindowedStream(Generic[T]):
         self._of = stream
         self._windowing = windowing
 
-    def aggregate(self, aggregate: Aggregate[T, Any, R], /, **options: Unpack[OperatorOptions]) -> WindowResults[T, R]:
+    @overload
+    def aggregate(
+        self, aggregate: Aggregate[T, Any, R], /, **options: Unpack[OperatorOptions]
+    ) -> WindowResults[T, R]: ...
+    @overload
+    def aggregate(
+        self, /, *, into: type[S], name: str = ..., on_error: ErrorPolicy = ..., **aggregates: Aggregate[T, Any, Any]
+    ) -> WindowResults[T, S]: ...
+    @overload
+    def aggregate(
+        self, /, *, name: str = ..., on_error: ErrorPolicy = ..., **aggregates: Aggregate[T, Any, Any]
+    ) -> WindowResults[T, Aggregates]: ...
+    def aggregate(
+        self, aggregate: Aggregate[T, Any, Any] | None = None, /, *, into: Any = None, **given: Any
+    ) -> WindowResults[T, Any]:
         """Aggregate the elements of each window; the result comes when the watermark passes the window's end.
 
         Windows without elements give none.
+
+        Args:
+            aggregate: What to make of the elements.
+            into: With several aggregates: the class that holds their results, with a field for each; a `Record`
+                usually. By default `Aggregates`.
+            **given: Instead of one aggregate: several by the names of their results, computed in one pass. And the
+                options of any operator, ``name`` and ``on_error``, which are therefore no names of results.
+
+        Example:
+            >>> def lengths(words):
+            ...     return words.window(Tumbling("1s")).aggregate(n=count(), longest=max_of(len))
+            >>> run(["a", "bcd"], lengths)
+            [WindowResult(start=0, end=1000, value=Aggregates(n=2, longest=3))]
         """
-        return self._of._window_results(_window_node(self._of, self._windowing, aggregate, options))
+        one, options = _one_aggregate(aggregate, into, given)
+        return self._of._window_results(_window_node(self._of, self._windowing, one, options))
 
     def reduce(self, fn: Callable[[T, T], T], /, **options: Unpack[OperatorOptions]) -> WindowResults[T, T]:
         """Reduce the elements of each window with an associative function, earlier one first."""
@@ -187,14 +217,34 @@ class KeyedWindowedStream(Generic[K, V]):
         self._of = stream
         self._windowing = windowing
 
+    @overload
     def aggregate(
         self, aggregate: Aggregate[V, Any, R], /, **options: Unpack[OperatorOptions]
-    ) -> KeyedWindowResults[K, V, R]:
+    ) -> KeyedWindowResults[K, V, R]: ...
+    @overload
+    def aggregate(
+        self, /, *, into: type[S], name: str = ..., on_error: ErrorPolicy = ..., **aggregates: Aggregate[V, Any, Any]
+    ) -> KeyedWindowResults[K, V, S]: ...
+    @overload
+    def aggregate(
+        self, /, *, name: str = ..., on_error: ErrorPolicy = ..., **aggregates: Aggregate[V, Any, Any]
+    ) -> KeyedWindowResults[K, V, Aggregates]: ...
+    def aggregate(
+        self, aggregate: Aggregate[V, Any, Any] | None = None, /, *, into: Any = None, **given: Any
+    ) -> KeyedWindowResults[K, V, Any]:
         """Aggregate the values of each key in each window; the result comes when the watermark passes the window's end.
 
-        Windows without values give none.
+        Windows without values give none. See `WindowedStream.aggregate`.
+
+        Example:
+            >>> def lengths(words):
+            ...     windows = words.key_by(lambda word: word[0]).window(Tumbling("1s"))
+            ...     return windows.aggregate(n=count(), longest=max_of(len))
+            >>> run(["a", "abc"], lengths)
+            [('a', WindowResult(start=0, end=1000, value=Aggregates(n=2, longest=3)))]
         """
-        return self._of._keyed_window_results(_window_node(self._of, self._windowing, aggregate, options))
+        one, options = _one_aggregate(aggregate, into, given)
+        return self._of._keyed_window_results(_window_node(self._of, self._windowing, one, options))
 
     def reduce(self, fn: Callable[[V, V], V], /, **options: Unpack[OperatorOptions]) -> KeyedWindowResults[K, V, V]:
         """Reduce the values of each key in each window with an associative function, earlier one first."""
@@ -233,6 +283,27 @@ def _one_of(option: str, given: Any, choices: Any) -> Any:
     if given not in expected:
         raise PipelineError(f"window: {option} is {given!r}: expected {', '.join(map(repr, expected))}")
     return given
+
+
+def _one_aggregate(
+    aggregate: Aggregate[Any, Any, Any] | None, into: Any, given: dict[str, Any]
+) -> tuple[Aggregate[Any, Any, Any], OperatorOptions]:
+    """Return the aggregate that is meant, and the options of the operator.
+
+    Raises:
+        PipelineError: There is no aggregate, or both one and several; or something else where one is expected.
+    """
+    options: Any = {name: option for name, option in given.items() if name in OperatorOptions.__annotations__}
+    named = {name: each for name, each in given.items() if name not in options}
+    if aggregate is not None:
+        if into is not None or any(isinstance(each, Aggregate) for each in named.values()):
+            raise PipelineError("aggregate: expected one aggregate, or several by name, got both: give all a name")
+        refuse_unknown("aggregate", named, OperatorOptions)
+        return aggregate, options
+    for name, each in named.items():
+        if not isinstance(each, Aggregate):
+            raise PipelineError(f"aggregate: {name} is {each!r}: expected an aggregate such as count()")
+    return several(into, **named), options
 
 
 def _window_node(

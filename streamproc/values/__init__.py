@@ -1,6 +1,18 @@
 """Python values as self-describing bytes."""
 
 from streamproc.values.format import decode_plain, decode_value, decode_values, encode_value, encode_values
+from streamproc.values.named import NamedValues, class_with
+from streamproc.values.opaque import Opaque
 from streamproc.values.plain import PlainObject
 
-__all__ = ["PlainObject", "decode_plain", "decode_value", "decode_values", "encode_value", "encode_values"]
+__all__ = [
+    "NamedValues",
+    "Opaque",
+    "PlainObject",
+    "class_with",
+    "decode_plain",
+    "decode_value",
+    "decode_values",
+    "encode_value",
+    "encode_values",
+]

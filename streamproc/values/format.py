@@ -22,11 +22,11 @@ is an extension, so that it comes back as what it was; "array" below means a Mes
     class                       "module:qualified.name"
     zone                        None, the key of a ZoneInfo, or an array: offset in microseconds, name or None
 
-Objects are msgspec Structs (`Record` is one), dataclasses, NamedTuples and members of enums; a member's one field is
-its name, of flags its number. Lists of objects of one class are written field by field, which keeps whole columns in C
-code both ways. It is as fast as msgspec's typed decoders, which would not do: they read what a class declares, and
-msgspec checks that on input only, so that a record made with a value of another type could be written but not read, or
-would come back changed.
+Objects are msgspec Structs (`Record` is one), dataclasses, NamedTuples, members of enums and what is `Opaque`; the one
+field of a member is its name, of flags its number, that of an `Opaque` its bytes. Lists of objects of one class are
+written field by field, which keeps whole columns in C code both ways. It is as fast as msgspec's typed decoders, which
+would not do: they read what a class declares, and msgspec checks that on input only, so that a record made with a value
+of another type could be written but not read, or would come back changed.
 
 Fields that a class no longer has are ignored when its objects are read, new ones take their default.
 """

@@ -17,7 +17,8 @@ class PlainObject:
 
     Attributes:
         class_name: The class, as ``module:qualified.name``.
-        fields: The values of its fields. A member of an Enum has one, ``name``, and one of a Flag ``value``.
+        fields: The values of its fields. A member of an Enum has one, ``name``, one of a Flag ``value``, an
+            `Opaque` ``bytes``.
     """
 
     class_name: str

@@ -1,7 +1,8 @@
 """The classes whose objects can be written as values: how they are named, found, taken apart and made again.
 
 A class is written as ``module:qualified.name``. Reading runs no code that the bytes name: the class is looked up among
-the modules that are imported already, and only accepted if it is a msgspec Struct, dataclass, NamedTuple or Enum.
+the modules that are imported already, and only accepted if it is a msgspec Struct, dataclass, NamedTuple, Enum or
+`Opaque`; of the latter, the one field is its bytes. Classes of `NamedValues` are named by the one they derive from.
 
 The module that a program was started with is called ``__main__``, whatever its name: its classes are written with the
 name it has for others (``python -m shop.orders``: ``shop.orders``), where there is one, so that another program that
@@ -16,18 +17,20 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from enum import Enum, Flag
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from streamproc.errors import DecodeError, EncodeError
+from streamproc.values.named import NamedValues, class_with, origin_of
+from streamproc.values.opaque import Opaque
 
 __all__ = ["Shape", "described_by", "maker_of", "shape_of"]
 
 _SUPPORTED: Final = (
     "None, bool, int, float, str, bytes, list, tuple, dict, set, frozenset, date, time, datetime, timedelta, Decimal, "
-    "UUID, Records and other msgspec Structs, dataclasses, NamedTuples and members of Enums"
+    "UUID, Records and other msgspec Structs, dataclasses, NamedTuples, members of Enums, and what is Opaque"
 )
 
 
@@ -77,7 +80,7 @@ def maker_of(header: bytes) -> _Make:
     """Return what makes an object from the values of the fields that a header names, in that order.
 
     Raises:
-        DecodeError: No module that is imported has the class, or it is none of the four kinds.
+        DecodeError: No module that is imported has the class, or it is none of the kinds that can be written.
     """
     module, qualified_name, kind, make = _makers.get(header, _UNKNOWN)
     # A module may have been loaded again, with another class of that name.
@@ -115,6 +118,8 @@ def _class_named(name: str) -> tuple[str, list[str], type]:
 
 
 def _make_from(kind: type, name: str, fields: list[str]) -> _Make:
+    if issubclass(kind, NamedValues):
+        kind = class_with(kind, tuple(fields))
     try:
         shape = shape_of(kind)
     except EncodeError as error:
@@ -144,23 +149,26 @@ def _main_name() -> str:
 
 
 def _describe(kind: type) -> Shape:
-    name = f"{_main_name() if kind.__module__ == '__main__' else kind.__module__}:{kind.__qualname__}"
+    named = origin_of(kind)
+    name = f"{_main_name() if named.__module__ == '__main__' else named.__module__}:{named.__qualname__}"
     parts = _parts(kind)
     if parts is None:
         raise EncodeError(f"a value of the class {name} can't be written; expected exactly {_SUPPORTED}")
-    if _find(kind.__module__, kind.__qualname__.split(".")) is not kind:
+    if _find(named.__module__, named.__qualname__.split(".")) is not named:
         raise EncodeError(
             f"a value of the class {name} can't be written, as the class can't be found again by that name: "
             "define it at the top of its module, and don't give the name to anything else"
         )
     fields, take, make, make_named = parts
     content = msgspec.msgpack.encode([name, fields])
-    getters = tuple(map(attrgetter, fields))
+    getters = (methodcaller("to_bytes"),) if issubclass(kind, Opaque) else tuple(map(attrgetter, fields))
     return Shape(name, fields, take, getters, make, make_named, struct.pack(">H", len(content)) + content)
 
 
 def _parts(kind: Any) -> tuple[tuple[str, ...], _Take, _Make, _Make] | None:
     """Return fields, ``take``, ``make`` and ``make_named`` of a class; None if its objects can't be written."""
+    if issubclass(kind, Opaque):
+        return ("bytes",), _written_by_itself, kind.from_bytes, kind.from_bytes
     if issubclass(kind, Enum):
         # A member is what its name says, and a combination of flags has none.
         field, make = ("value", kind) if issubclass(kind, Flag) else ("name", kind.__getitem__)
@@ -177,6 +185,10 @@ def _parts(kind: Any) -> tuple[tuple[str, ...], _Take, _Make, _Make] | None:
         fields = tuple(field.name for field in dataclasses.fields(kind))
         return fields, _taker(fields), *_dataclass_makers(kind, fields)
     return None
+
+
+def _written_by_itself(value: Opaque) -> tuple[bytes]:
+    return (value.to_bytes(),)
 
 
 def _taker(fields: tuple[str, ...]) -> _Take:

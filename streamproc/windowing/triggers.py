@@ -322,11 +322,8 @@ class AtWatermark(WindowTrigger):
         return not given or self.late.is_ready(late, now, passed=passed)
 
     def on_result(self, memory: list[Any], now: int, *, passed: bool) -> tuple[list[Any], bool]:
-        """Go on."""
-        _, early, _ = memory
-        if passed:
-            return [True, early, self.late.begin()], False
-        return self.begin(), False
+        """Go on, and begin early and late triggers anew."""
+        return [passed, *self.begin()[1:]], False
 
     def merge(self, memories: Sequence[list[Any]], *, passed: bool) -> list[Any]:
         """Return whether any was given; it will be again if the watermark is not there any more."""

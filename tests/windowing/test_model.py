@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import operator
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import chain
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from streamproc import (
     AfterCount,
     AfterDelay,
+    Aggregate,
     AllOf,
     AnyOf,
     App,
@@ -37,6 +39,21 @@ from streamproc.windowing import WindowTrigger
 from tests.windowing.model import Event, Given, Model
 
 TICK = 1_000
+
+AGGREGATES: dict[str, Aggregate[int, Any, Any]] = {
+    "collected": collect(),
+    "with an inverse": Aggregate(
+        "sum of bits",
+        create=lambda n: 1 << n,
+        add=lambda bits, n: bits + (1 << n),
+        merge=operator.add,
+        inverse=operator.sub,
+    ),
+    "without one": Aggregate(
+        "set of bits", create=lambda n: 1 << n, add=lambda bits, n: bits | 1 << n, merge=operator.or_
+    ),
+}
+"""They say which events they are of."""
 
 ASSIGNERS = {
     "tumbling": Tumbling("10ms"),
@@ -100,6 +117,7 @@ def on_the_engine(
     lateness: int,
     panes: Any,
     bound: int,
+    aggregate: str = "collected",
     restart_after: int | None = None,
 ) -> tuple[list[list[Given]], list[int]]:
     """Return the same of the real engine."""
@@ -112,7 +130,7 @@ def on_the_engine(
         .map_values(lambda event: event.number)
     )
     windows = keyed.window(assigner, trigger=trigger, allowed_lateness=f"{lateness}ms", panes=panes)
-    results = windows.aggregate(collect())
+    results = windows.aggregate(AGGREGATES[aggregate])
     results.to(sink)
     results.late().to(late)
     found: list[list[Given]] = []
@@ -143,16 +161,31 @@ def on_the_engine(
     return found, [number for _, number in late.values]
 
 
-def given_of(key: str, result: WindowResult[list[int]]) -> Given:
+def given_of(key: str, result: WindowResult[Any]) -> Given:
     pane = result.pane
     timing, index, last = ("on_time", 0, True) if pane is None else (pane.timing, pane.index, pane.last)
-    return Given(key, result.start, result.end, tuple(sorted(result.value)), timing, index, last, result.retracts)
+    events = result.value
+    if isinstance(events, int):
+        events = [number for number in range(events.bit_length()) if events >> number & 1]
+    return Given(key, result.start, result.end, tuple(sorted(events)), timing, index, last, result.retracts)
 
 
 def assert_nothing_is_left(driver: Driver) -> None:
     left = {
         variable: driver.state("window-1", variable)
-        for variable in ("windows", "holds", "sessions", "cells", "times", "slices", "starts", "panes")
+        for variable in (
+            "windows",
+            "holds",
+            "sessions",
+            "cells",
+            "times",
+            "slices",
+            "starts",
+            "panes",
+            "totals",
+            "rolled",
+            "older",
+        )
     }
     assert {variable: state for variable, state in left.items() if state} == {}
 
@@ -165,6 +198,7 @@ def assert_nothing_is_left(driver: Driver) -> None:
     lateness=st.sampled_from([0, 3, 15]),
     panes=st.sampled_from(["accumulating", "discarding", "retracting"]),
     bound=st.sampled_from([0, 5, 20]),
+    aggregate=st.sampled_from(list(AGGREGATES)),
     restart_after=st.integers(0, 8),
 )
 def test_windows_give_what_they_give_by_definition(
@@ -174,6 +208,7 @@ def test_windows_give_what_they_give_by_definition(
     lateness: int,
     panes: str,
     bound: int,
+    aggregate: str,
     restart_after: int,
 ) -> None:
     assigner, events = ASSIGNERS[kind], numbered(ticks)
@@ -181,7 +216,8 @@ def test_windows_give_what_they_give_by_definition(
         trigger = Repeated(trigger)
     options: dict[str, Any] = {"lateness": lateness, "panes": panes, "bound": bound}
     expected, expected_late = by_definition(events, assigner, trigger, **options)
-    found, late = on_the_engine(events, assigner, trigger, restart_after=restart_after, **options)
+    options |= {"aggregate": aggregate, "restart_after": restart_after}
+    found, late = on_the_engine(events, assigner, trigger, **options)
     assert [sorted(given) for given in found] == [sorted(given) for given in expected]
     assert sorted(late) == sorted(expected_late)
 
@@ -193,9 +229,10 @@ def test_windows_give_what_they_give_by_definition(
     borders=st.sets(st.integers(0, 20)),
     trigger=TRIGGERS,
     panes=st.sampled_from(["accumulating", "discarding"]),
+    aggregate=st.sampled_from(list(AGGREGATES)),
 )
 def test_how_the_input_is_cut_into_batches_changes_nothing(
-    kind: str, events: list[tuple[str, int, int]], borders: set[int], trigger: WindowTrigger, panes: str
+    kind: str, events: list[tuple[str, int, int]], borders: set[int], trigger: WindowTrigger, panes: str, aggregate: str
 ) -> None:
     # In the order in which they come, none is further behind than the bound.
     arrived = sorted(events, key=lambda event: event[1] + event[2])
@@ -204,7 +241,7 @@ def test_how_the_input_is_cut_into_batches_changes_nothing(
         if place in borders:
             pieces.append([])
         pieces[-1].append((key, time))
-    options: dict[str, Any] = {"lateness": 0, "panes": panes, "bound": 8}
+    options: dict[str, Any] = {"lateness": 0, "panes": panes, "bound": 8, "aggregate": aggregate}
     one_piece = [[event for piece in pieces for event in piece]]
     whole = final(*on_the_engine(numbered(one_piece), ASSIGNERS[kind], trigger, **options))
     assert final(*on_the_engine(numbered(pieces), ASSIGNERS[kind], trigger, **options)) == whole

@@ -12,7 +12,7 @@ from streamproc.dataflow.nodes import AggregateBatch, CombineByKey, Node
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
-from streamproc.windowing.aggregates import Aggregate, identity
+from streamproc.windowing.aggregates import Aggregate, Several, identity
 
 __all__ = ["AggregateBatchOperator", "CombineByKeyOperator", "Combiner"]
 
@@ -24,7 +24,7 @@ class Combiner:
 
     def __init__(self, node: Node, aggregate: Aggregate[Any, Any, Any]) -> None:
         self._aggregate = aggregate
-        self._failures = Failures(node, aggregate.add if aggregate.create is identity else aggregate.create)
+        self._failures = Failures(node, aggregate.by or aggregate.create)
         self._result_failures = Failures(node, aggregate.result)
 
     def combine(self, run: BatchRun, batch: Batch, keys: Iterable[Hashable], values: Sequence[Any]) -> dict[Any, Any]:
@@ -32,14 +32,29 @@ class Combiner:
 
         Args:
             run: The batch's run.
-            batch: Where origins are found when a value fails.
+            batch: Where timestamps are, and origins are found when a value fails.
             keys: The key of each value.
-            values: The rows of the batch, as the aggregate's functions get them.
+            values: The rows of the batch, as the user's functions get them.
         """
+        if not isinstance(self._aggregate, Several):
+            return self._combine(run, batch, keys, values)[0]
+        keys = list(keys)
+        found, failed = self._combine(run, batch, keys, values)
+        if not failed:
+            return found
+        # Where one of the aggregates has failed, others may have taken the record already: it is to be in none of them.
+        good = sorted(set(range(len(values))).difference(failed))
+        return self.combine(run, batch.take(good), [keys[row] for row in good], [values[row] for row in good])
+
+    def _combine(
+        self, run: BatchRun, batch: Batch, keys: Iterable[Hashable], values: Sequence[Any]
+    ) -> tuple[dict[Any, Any], list[int]]:
+        """Return the accumulator of each key, and the rows that failed."""
         found: dict[Any, Any] = {}
+        failed: list[int] = []
         add = self._aggregate.add
         create = self._aggregate.create
-        rows = iter(values)
+        rows = iter(self._timed(run, batch, values) if self._aggregate.timed else values)
         for key, value in zip(keys, rows, strict=False):
             try:
                 if key in found:
@@ -47,8 +62,17 @@ class Combiner:
                 else:
                     found[key] = create(value)
             except Exception as error:  # noqa: BLE001 - the policy decides
-                self._failures.handle(run, error, value, batch.origins, len(values) - length_hint(rows) - 1)
-        return found
+                row = len(values) - length_hint(rows) - 1
+                failed.append(row)
+                self._failures.handle(run, error, values[row], batch.origins, row)
+        return found, failed
+
+    @staticmethod
+    def _timed(run: BatchRun, batch: Batch, values: Sequence[Any]) -> list[tuple[int, Any]]:
+        """Return values with their timestamps."""
+        if batch.timestamps is None:
+            return list(zip(repeat(run.time), values, strict=False))
+        return list(zip(batch.timestamps, values, strict=True))
 
     def results(self, run: BatchRun, keys: Sequence[Any], accumulators: Iterable[Any]) -> tuple[list[Any], list[Any]]:
         """Return the keys and results of accumulators, without those whose result function fails."""

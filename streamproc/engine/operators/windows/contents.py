@@ -108,8 +108,8 @@ class Contents(ABC):
         """Learn that a window has another place."""
         raise NotImplementedError(f"{self.node.name}: only sessions grow and move")
 
-    def expire(self, watermark: int) -> None:
-        """Remove what no window needs any more at a watermark."""
+    def expire(self, before: int, watermark: int) -> None:
+        """Remove what no window needs any more at a watermark, but did at the one before."""
         return
 
     def is_expired(self, end: int, watermark: int) -> bool:

@@ -66,12 +66,11 @@ class LookBackContents(Contents):
             return window.content
         return self._within(run, window, place[2])[1]
 
-    def expire(self, watermark: int) -> None:
+    def expire(self, before: int, watermark: int) -> None:
         """Remove the cells that no window can reach back to any more."""
-        through = watermark
-        if watermark != END_OF_TIME:
-            through -= self.node.allowed_lateness_ms + self._size
-        for (time, key), _ in list(self._cells.items(None, (through + 1,))):
+        kept = self.node.allowed_lateness_ms + self._size
+        through = watermark if watermark == END_OF_TIME else watermark - kept
+        for (time, key), _ in list(self._cells.items((before - kept + 1,), (through + 1,))):
             self._cells.delete((time, key))
             times: list[int] = self._times.get(key) or []
             times = times[bisect_right(times, through) :]

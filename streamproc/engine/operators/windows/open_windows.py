@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from streamproc.state.tables import Tables
+from streamproc.watermark import START_OF_TIME
 
 __all__ = ["OpenWindow", "OpenWindows", "Place"]
 
@@ -84,6 +85,8 @@ class OpenWindows:
     def __init__(self, operator: str, tables: Tables, *, stamped: bool) -> None:
         self._windows = tables.table(operator, "windows")
         self._holds = tables.table(operator, "holds") if stamped else None
+        self._earliest = START_OF_TIME
+        """There is no hold before this time."""
         self._timers = tables.timers(operator)
 
     def load(self, places: Iterable[Place]) -> None:
@@ -150,7 +153,10 @@ class OpenWindows:
         """Return the earliest time that a result may have which is to come."""
         if self._holds is None:
             return None
-        first = next(self._holds.items(), None)
+        # Not from the beginning of the table: what was removed there takes the store time to pass.
+        first = next(self._holds.items((self._earliest,)), None)
+        if first is not None:
+            self._earliest = first[0][0]
         return None if first is None else first[0][0]
 
     def _held(self, place: Place) -> int | None:
@@ -167,3 +173,4 @@ class OpenWindows:
             self._holds.delete((before, *place))
         if now is not None and before != now:
             self._holds.put((now, *place), 1)
+            self._earliest = min(self._earliest, now)

@@ -63,7 +63,7 @@ class PanedWindowOperator(Operator, Windowed):
         for place, window in self._candidates(run, touched, before, watermark):
             self._ask(run, place, window, watermark, results)
         self._close(run, before, watermark, results)
-        self._contents.expire(watermark)
+        self._contents.expire(before, watermark)
         if watermark != before:
             self._through.put(None, watermark)
         run.counts[self._node.name]["panes"] += len(results.values)

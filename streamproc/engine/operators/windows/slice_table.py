@@ -200,7 +200,8 @@ class SliceTable:
         if not count:
             return
         starts = self.starts()
-        for place, _ in list(self.accumulators.items(None, (starts[count - 1] + 1,))):
+        # From the first slice on: what was removed before it still takes the store time to pass.
+        for place, _ in list(self.accumulators.items((starts[0],), (starts[count - 1] + 1,))):
             self.accumulators.delete(place)
         for start in starts[:count]:
             self._starts.delete(start)

@@ -83,9 +83,9 @@ class SlicedWindowOperator(Operator, Windowed):
     def _make_totals(self, tables: Tables) -> Totals | None:
         """Return what brings totals from one window to the next, where windows share slices."""
         slices, aggregate = self._slices, self._node.aggregate
-        if not isinstance(slices, PeriodicSlices) or slices.slide >= slices.size or aggregate.name == "collect":
+        if not isinstance(slices, PeriodicSlices) or slices.slide >= slices.size or aggregate.grows:
             return None
-        kind = StackedTotals if getattr(aggregate, "inverse", None) is None else InverseTotals
+        kind = StackedTotals if aggregate.inverse is None else InverseTotals
         table = self._table
         return kind(self._node.name, aggregate, table.merge, slices, table.accumulators, table.starts, tables)
 
@@ -105,7 +105,7 @@ class SlicedWindowOperator(Operator, Windowed):
             self._give(run, window, self._table.merged_of(run, keys, window.start, end), results, late=True)
 
     def _give_on_time(self, run: BatchRun, watermark: int, results: _Results) -> None:
-        """Give the results of the windows that end at or before the watermark, and remove what is not needed."""
+        """Give the results of the windows that end at or before the watermark."""
         starts = self._table.starts()
         for end in self._slices.ends(starts, self._table.through, watermark):
             window = self._slices.window(end)
@@ -114,21 +114,24 @@ class SlicedWindowOperator(Operator, Windowed):
             else:
                 found = dict(self._totals.roll(run, end))
             self._give(run, window, found, results, late=False)
+        self._close(run, starts, watermark)
+        self._table.through = max(self._table.through, watermark)
+
+    def _close(self, run: BatchRun, starts: Sequence[int], watermark: int) -> None:
+        """Remove what no window needs any more."""
         closed = watermark if watermark == END_OF_TIME else watermark - self._lateness
-        going_on = bool(starts) and self._slices.last_end(starts[-1]) > watermark
-        if self._totals is not None:
-            if going_on:
-                # The next window takes out of its total what has left.
-                closed = min(closed, watermark - self._totals.slices.slide)
-            elif starts:
+        if self._panes is not None:
+            for place, _ in list(self._panes.items((self._table.through - self._lateness + 1,), (closed + 1,))):
+                self._panes.delete(place)
+        needed_from = END_OF_TIME
+        if self._totals is not None and starts:
+            if self._slices.last_end(starts[-1]) > watermark:
+                needed_from = self._totals.needed_from
+            else:
                 self._totals.clear()
-        gone = sum(1 for _ in takewhile(lambda start: self._slices.last_end(start) <= closed, starts))
+        gone = sum(1 for _ in takewhile(lambda s: s < needed_from and self._slices.last_end(s) <= closed, starts))
         run.counts[self._node.name]["expired"] += gone
         self._table.drop(gone)
-        if self._panes is not None:
-            for place, _ in list(self._panes.items(None, (closed + 1,))):
-                self._panes.delete(place)
-        self._table.through = max(self._table.through, watermark)
 
     def _give(self, run: BatchRun, window: Window, found: Mapping[Any, Any], results: _Results, *, late: bool) -> None:
         """Give the results of a window for some keys."""

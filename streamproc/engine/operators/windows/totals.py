@@ -35,6 +35,7 @@ from zlib import crc32
 from streamproc.engine.run import BatchRun
 from streamproc.state.keys import encode_key
 from streamproc.state.tables import Table, Tables
+from streamproc.watermark import END_OF_TIME
 from streamproc.windowing.aggregates import Aggregate
 from streamproc.windowing.slices import PeriodicSlices
 
@@ -80,6 +81,12 @@ class Totals(ABC):
     def rolled(self) -> int | None:
         """The end of the window that the totals are of; None if there are none."""
         return self._rolled.get(None)
+
+    @property
+    def needed_from(self) -> int:
+        """The start of the first slice that the next window needs, be it to take it out of its total."""
+        rolled = self.rolled
+        return END_OF_TIME if rolled is None else rolled - self.slices.size
 
     def roll(self, run: BatchRun, end: int) -> Iterator[tuple[Any, Any]]:
         """Bring the totals to the window that ends at a time, and yield its keys and their accumulators.
@@ -138,7 +145,8 @@ class InverseTotals(Totals):
             self._change(run, place[1], added[place], place in new)
 
     def _move(self, run: BatchRun, before: int | None, end: int) -> None:
-        inverse: Callable[[Any, Any], Any] = getattr(self.aggregate, "inverse")  # noqa: B009
+        inverse = self.aggregate.inverse
+        assert inverse is not None
         if before is not None:
             size = self.slices.size
             for (_, key), accumulator in self.accumulators.items((before - size,), (min(before, end - size),)):

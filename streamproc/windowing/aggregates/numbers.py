@@ -1,0 +1,172 @@
+"""Aggregates that add up: how many, how much, the mean, the variance.
+
+Sums are exact. Integers are added as integers; floats as fractions (see `exact`) that are rounded once, for the result.
+So neither the order of records nor how they were cut into batches changes the last digit of a sum, and what leaves a
+sliding window is taken out without a trace: all of these have an inverse. A sum of other things that can be added, such
+as Decimals, is Python's own.
+
+A number that is infinite or not a number can't be added: it is a record on which the function fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import lcm, nan
+from operator import add as plain_sum
+from operator import sub
+from typing import Any, TypeAlias, TypeVar
+
+from streamproc.windowing.aggregates.aggregate import Aggregate, identity
+from streamproc.windowing.aggregates.exact import FRACTION, exact, minus, over, plus
+
+__all__ = ["count", "mean_of", "sum_of", "variance_of"]
+
+V = TypeVar("V")
+N = TypeVar("N", int, float)
+
+Moments: TypeAlias = tuple[int, int, int, int]
+"""How many numbers, their sum, that of their squares, and the denominator of the first and, squared, of the second."""
+
+
+def count() -> Aggregate[Any, int, int]:
+    """Count the values.
+
+    Example:
+        >>> run(["a", "b"], lambda s: s.window(Tumbling("1s")).aggregate(count()))
+        [WindowResult(start=0, end=1000, value=2)]
+    """
+    return Aggregate("count", _one, _one_more, plain_sum, copy=identity, inverse=sub)
+
+
+def sum_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
+    """Add up a number of each value, without rounding on the way.
+
+    Example:
+        >>> run([0.1] * 10, lambda s: s.window(Tumbling("1s")).aggregate(sum_of(lambda x: x)))
+        [WindowResult(start=0, end=1000, value=1.0)]
+    """
+
+    def create(value: V) -> Any:
+        return _total(by(value))
+
+    def add(total: Any, value: V) -> Any:
+        number: Any = by(value)
+        # The two usual cases, at once: a call of a function would cost as much as they do.
+        if type(total) is FRACTION:
+            top, bottom = number.as_integer_ratio()
+            if bottom == total[1]:
+                return total[0] + top, bottom
+        elif not isinstance(number, float):
+            return total + number
+        return _plus(total, number)
+
+    return Aggregate("sum", create, add, _plus, _value, copy=identity, inverse=_minus, by=by)
+
+
+def mean_of(by: Callable[[V], float]) -> Aggregate[V, tuple[Any, int], float]:
+    """Average a number of all values; it is rounded once.
+
+    Example:
+        >>> run([1, 2, 6], lambda s: s.window(Tumbling("1s")).aggregate(mean_of(lambda x: x)))
+        [WindowResult(start=0, end=1000, value=3.0)]
+    """
+
+    def create(value: V) -> tuple[Any, int]:
+        return _total(by(value)), 1
+
+    def add(so_far: tuple[Any, int], value: V) -> tuple[Any, int]:
+        return _plus(so_far[0], by(value)), so_far[1] + 1
+
+    def merge(one: tuple[Any, int], other: tuple[Any, int]) -> tuple[Any, int]:
+        return _plus(one[0], other[0]), one[1] + other[1]
+
+    def inverse(whole: tuple[Any, int], leaving: tuple[Any, int]) -> tuple[Any, int]:
+        return _minus(whole[0], leaving[0]), whole[1] - leaving[1]
+
+    def result(so_far: tuple[Any, int]) -> float:
+        total, number = so_far
+        return over(total, number) if type(total) is FRACTION else total / number
+
+    return Aggregate("mean", create, add, merge, result, copy=identity, inverse=inverse, by=by)
+
+
+def variance_of(by: Callable[[V], float], *, population: bool = False) -> Aggregate[V, Moments, float]:
+    """Tell how far a number of all values is spread: the variance, rounded once. Its root is the standard deviation.
+
+    Args:
+        by: The number of a value.
+        population: Whether the values are all that there are, and not a sample of more; then it is the mean of the
+            squared distances from the mean. That of a sample of one value is ``nan``.
+
+    Example:
+        >>> run([1, 2, 3], lambda s: s.window(Tumbling("1s")).aggregate(variance_of(lambda x: x)))
+        [WindowResult(start=0, end=1000, value=1.0)]
+    """
+
+    def create(value: V) -> Moments:
+        top, bottom = exact(by(value))
+        return 1, top, top * top, bottom
+
+    def add(so_far: Moments, value: V) -> Moments:
+        top, bottom = exact(by(value))
+        number, total, squares, below = so_far
+        if bottom == below:
+            return number + 1, total + top, squares + top * top, below
+        return _merged(so_far, (1, top, top * top, bottom))
+
+    def result(so_far: Moments) -> float:
+        number, total, squares, below = so_far
+        divisor = number if population else number - 1
+        return (number * squares - total * total) / (number * divisor * below * below) if divisor else nan
+
+    return Aggregate("variance", create, add, _merged, result, copy=identity, inverse=_without, by=by)
+
+
+def _one(_value: object) -> int:
+    return 1
+
+
+def _one_more(number: int, _value: object) -> int:
+    return number + 1
+
+
+def _total(number: Any) -> Any:
+    """Return the first total: a fraction for a float, else the number, which is no bool."""
+    if isinstance(number, float):
+        return exact(number)
+    return int(number) if number is True or number is False else number
+
+
+def _plus(total: Any, more: Any) -> Any:
+    """Return the sum of two totals, or of a total and a number."""
+    if type(total) is FRACTION or type(more) is FRACTION or isinstance(more, float):
+        return plus(exact(total), exact(more))
+    return total + more
+
+
+def _minus(total: Any, leaving: Any) -> Any:
+    if type(total) is FRACTION:
+        return minus(total, exact(leaving))
+    return total - leaving
+
+
+def _value(total: Any) -> Any:
+    return over(total) if type(total) is FRACTION else total
+
+
+def _merged(one: Moments, other: Moments) -> Moments:
+    number, total, squares, below = one
+    more_numbers, more, more_squares, bottom = other
+    together = lcm(below, bottom)
+    left, right = together // below, together // bottom
+    return (
+        number + more_numbers,
+        total * left + more * right,
+        squares * left * left + more_squares * right * right,
+        together,
+    )
+
+
+def _without(one: Moments, other: Moments) -> Moments:
+    number, total, squares, below = other
+    return _merged(one, (-number, -total, -squares, below))
