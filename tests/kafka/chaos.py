@@ -19,7 +19,7 @@ import typer
 from streamproc.eventtime.clock import SystemClock
 from tests.kafka.client import Kafka
 from tests.kafka.cluster import Cluster
-from tests.kafka.load import Load
+from tests.kafka.load import Load, quiet_plain_clients
 from tests.kafka.program import Program
 
 __all__ = ["kill"]
@@ -60,6 +60,7 @@ def main(
     seed: Annotated[int | None, typer.Option(help="Chooses the moments; any by default.")] = None,
 ) -> None:
     """Kill a job from Kafka to Kafka at random times."""
+    quiet_plain_clients()
     clock = SystemClock()
     begin = clock.monotonic()
     seed = secrets.randbelow(1_000_000) if seed is None else seed

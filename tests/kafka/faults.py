@@ -17,7 +17,7 @@ import typer
 
 from streamproc.eventtime.clock import SystemClock
 from tests.kafka.cluster import Cluster
-from tests.kafka.load import Load
+from tests.kafka.load import Load, quiet_plain_clients
 from tests.kafka.program import Program
 
 __all__ = ["broker_gone", "brokers_killed", "brokers_stopped", "time_out", "two_at_once"]
@@ -115,6 +115,7 @@ def main(
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(FAULTS)}; may be repeated.")] = None,
 ) -> None:
     """Do to a job under load what brokers and machines do."""
+    quiet_plain_clients()
     clock = SystemClock()
     failed = False
     for name in only or FAULTS:

@@ -11,6 +11,7 @@ the only one that may come next for its key: a lost one, a doubled one and one o
 from __future__ import annotations
 
 import asyncio
+import logging
 import mmap
 import os
 import signal
@@ -29,7 +30,7 @@ from tests.kafka.client import Kafka
 from tests.kafka.kills.kinds import KEYS, KINDS
 from tests.kafka.kills.processes import Process
 
-__all__ = ["EndlessJob", "Load", "Reader"]
+__all__ = ["EndlessJob", "Load", "Reader", "quiet_plain_clients"]
 
 _STARTING = "(starting)"
 """The step of a job that has reached none."""
@@ -40,6 +41,14 @@ _CHUNK = 5
 _EVERY_MS = 2
 _STALLED_SECONDS = 150
 """Without a new result for so long, records are lost."""
+
+
+def quiet_plain_clients() -> None:
+    """Have the plain clients in this process log nothing; jobs log in theirs.
+
+    The consumer logs thousands of lines a second while there is no broker.
+    """
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True, slots=True)
