@@ -41,7 +41,8 @@ class KafkaSink(Sink[T]):
         value: A function of the element that returns the value.
         headers: A function of the element that returns headers: a dict, or pairs of name and text, bytes or None.
         timestamp: A function of the element that returns the time: epoch milliseconds or an aware `datetime`. By
-            default the element's event time, or that of the batch.
+            default the element's event time, or that of the batch. Brokers refuse what is an hour ahead of their clock,
+            unless the topic's ``message.timestamp.after.max.ms`` is raised.
         topics: The topics that a function may return.
         key_codec: How keys are written: a type or a `Codec`.
         value_codec: How values are written.
@@ -51,8 +52,8 @@ class KafkaSink(Sink[T]):
         compression: ``"none"``, ``"gzip"``, ``"snappy"``, ``"lz4"`` or ``"zstd"``.
         max_record_bytes: How large a record may be, and a batch of records before it is compressed. Brokers allow 1 MiB
             unless they are told otherwise.
-        transaction_timeout: After how long brokers abort a transaction whose producer is silent. Readers of the topic
-            wait that long for nothing when the process dies for good.
+        transaction_timeout: After how long brokers abort a transaction whose producer is silent, at most what they allow
+            (15 minutes). Readers of the topic wait that long for nothing when the process dies for good.
 
     Raises:
         PipelineError: An argument is wrong.
