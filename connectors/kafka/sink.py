@@ -52,8 +52,9 @@ class KafkaSink(Sink[T]):
         compression: ``"none"``, ``"gzip"``, ``"snappy"``, ``"lz4"`` or ``"zstd"``.
         max_record_bytes: How large a record may be, and a batch of records before it is compressed. Brokers allow 1 MiB
             unless they are told otherwise.
-        transaction_timeout: After how long brokers abort a transaction whose producer is silent, at most what they allow
-            (15 minutes). Readers of the topic wait that long for nothing when the process dies for good.
+        transaction_timeout: After how long brokers abort a transaction whose producer is silent; at most 15 minutes,
+            unless they are told otherwise. Readers of the topic wait that long for nothing when the process dies for
+            good.
 
     Raises:
         PipelineError: An argument is wrong.
