@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import repeat
 from operator import length_hint
+from traceback import walk_tb
 from typing import Any, TypeAlias
 
 from streamproc.batch import Batch
@@ -25,6 +26,10 @@ class Combiner:
     def __init__(self, node: Node, aggregate: Aggregate[Any, Any, Any]) -> None:
         self._aggregate = aggregate
         self._failures = Failures(node, aggregate.by or aggregate.create)
+        self._parts = [
+            (part.by or part.create, Failures(node, part.by or part.create))
+            for part in (aggregate.parts.values() if isinstance(aggregate, Several) else ())
+        ]
         self._result_failures = Failures(node, aggregate.result)
 
     def combine(self, run: BatchRun, batch: Batch, keys: Iterable[Hashable], values: Sequence[Any]) -> dict[Any, Any]:
@@ -64,8 +69,15 @@ class Combiner:
             except Exception as error:  # noqa: BLE001 - the policy decides
                 row = len(values) - length_hint(rows) - 1
                 failed.append(row)
-                self._failures.handle(run, error, values[row], batch.origins, row)
+                self._failures_of(error).handle(run, error, values[row], batch.origins, row)
         return found, failed
+
+    def _failures_of(self, error: Exception) -> Failures:
+        """Return what handles an error: of several aggregates, that of the one whose function has raised it."""
+        codes = {frame.f_code for frame, _ in walk_tb(error.__traceback__)}
+        return next(
+            (failures for fn, failures in self._parts if getattr(fn, "__code__", None) in codes), self._failures
+        )
 
     @staticmethod
     def _timed(run: BatchRun, batch: Batch, values: Sequence[Any]) -> list[tuple[int, Any]]:

@@ -26,7 +26,8 @@ def exact(number: Any) -> Exact:
         ValueError: It is not a number.
         OverflowError: It is infinite.
     """
-    return number if type(number) is FRACTION else number.as_integer_ratio()
+    found: Exact = number if type(number) is FRACTION else number.as_integer_ratio()
+    return found
 
 
 def plus(one: Exact, other: Exact) -> Exact:

@@ -116,6 +116,7 @@ def several(into: type[Any] | None = None, /, **aggregates: Aggregate[Any, Any, 
         copy if copies else identity,
         inverse if len(inverses) == len(parts) else None,
         timed,
+        grows=any(part.grows for part in parts),
         parts=aggregates,
     )
 

@@ -36,7 +36,7 @@ class CountWindowOperator(Operator):
         self._kept = (node.assigner.n - node.assigner.every) // self._slice
         self._last = tables.table(node.name, "last")
         self._combiner = Combiner(node, node.aggregate)
-        self._on_record = Failures(node, node.aggregate.create)
+        self._on_record = Failures(node, node.aggregate.by or node.aggregate.create)
         self._on_merge = Failures(node, node.aggregate.merge)
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
@@ -76,11 +76,13 @@ class CountWindowOperator(Operator):
         kept: tuple[int, list[Any]] | None = self._last.get(key)
         since, slices = kept or (0, [])
         aggregate = self._node.aggregate
+        created = aggregate.create((time, value) if aggregate.timed else value)
         if slices and slices[-1][0] < self._slice:
             count, accumulator, earliest, latest = slices[-1]
-            slices[-1] = [count + 1, aggregate.add(accumulator, value), min(earliest, time), max(latest, time)]
+            # Not `add`: where one of several aggregates fails, others may have changed what is kept.
+            slices[-1] = [count + 1, aggregate.merge(accumulator, created), min(earliest, time), max(latest, time)]
         else:
-            slices.append([1, aggregate.create(value), time, time])
+            slices.append([1, created, time, time])
         self._last.put(key, [since + 1, slices])
         return since + 1 == self._every
 
