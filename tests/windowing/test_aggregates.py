@@ -1,0 +1,187 @@
+"""Aggregates are what they are by definition, whatever the parts that they were merged from."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamproc import Aggregate, PipelineError, distinct_count, histogram, quantile, quantiles, sum_of, top_k
+from streamproc.values import decode_value, encode_value
+from streamproc.windowing import several
+from streamproc.windowing.aggregates import identity
+from tests.windowing.definitions import CASES, UNDOABLE, Item, Timed
+
+numbers = st.floats(-1e100, 1e100, allow_subnormal=False) | st.integers(-5, 5).map(float) | st.sampled_from([0.1, 0.7])
+integers = st.integers(-5, 5) | st.integers(-(1 << 200), 1 << 200)
+words = st.text("abc", max_size=3)
+times = st.integers(0, 8)
+
+
+@st.composite
+def lists(draw: st.DrawFn, least: int = 1) -> list[Timed]:
+    """Return items in the order in which they came, numbered."""
+    rows = draw(st.lists(st.tuples(times, numbers, integers, words), min_size=least, max_size=20))
+    return [Timed(time, Item(number, integer, word, at)) for at, (time, number, integer, word) in enumerate(rows)]
+
+
+def cut(items: list[Timed], places: set[int]) -> list[list[Timed]]:
+    """Return the parts of a list, none of them empty."""
+    borders = [0, *sorted(place for place in places if 0 < place < len(items)), len(items)]
+    return [items[start:end] for start, end in pairwise(borders)]
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(items=lists(), places=st.sets(st.integers(1, 19)))
+def test_parts_in_the_order_in_which_they_came_give_what_the_whole_gives(
+    name: str, items: list[Timed], places: set[int]
+) -> None:
+    case = CASES[name]
+    parts = [case.total(part) for part in cut(items, places)]
+    result = case.result(case.merged(parts))
+    assert case.is_near(result, case.of(items))
+    assert repr(result) == repr(case.result(case.total(items)))  # to the last digit, also where it is about
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "collect" and not name.startswith("several")])
+@given(items=lists(), width=st.integers(1, 9))
+def test_parts_in_the_order_of_their_times_give_what_the_whole_gives(name: str, items: list[Timed], width: int) -> None:
+    case = CASES[name]
+    slices: dict[int, list[Timed]] = {}
+    for timed in items:
+        slices.setdefault(timed.time // width, []).append(timed)
+    merged = case.merged([case.total(slices[start]) for start in sorted(slices)])
+    assert case.is_near(case.result(merged), case.of(items))
+
+
+@pytest.mark.parametrize("name", CASES)
+@given(items=lists(least=2), at=st.integers(1, 19))
+def test_merging_changes_only_what_was_copied(name: str, items: list[Timed], at: int) -> None:
+    case = CASES[name]
+    parts = [case.total(part) for part in cut(items, {at % len(items)})]
+    before = [repr(part) for part in parts]
+    case.merged(parts)
+    case.result(case.aggregate.copy(parts[0]))
+    assert [repr(part) for part in parts] == before
+
+
+@pytest.mark.parametrize("name", UNDOABLE)
+@given(items=lists(least=2), more=lists(), at=st.integers(1, 19))
+def test_what_was_merged_can_be_taken_out_without_a_trace(
+    name: str, items: list[Timed], more: list[Timed], at: int
+) -> None:
+    case = UNDOABLE[name]
+    leaving, staying = (case.total(part) for part in cut(items, {1 + at % (len(items) - 1)}))
+    before = repr(leaving)
+    assert case.aggregate.inverse
+    rest = case.aggregate.inverse(case.merged([leaving, staying]), leaving)
+    # What comes later is added to what is left.
+    rest = case.merged([rest, case.total(more)])
+    whole = items[1 + at % (len(items) - 1) :] + more
+    assert case.is_near(case.result(rest), case.of(whole))
+    assert repr(leaving) == before
+
+
+def test_all_that_add_up_can_be_undone() -> None:
+    assert set(CASES) - set(UNDOABLE) == {
+        "least", "most", "first", "last", "top", "collect", "reduce", "distinct count, about", "several",
+    }  # fmt: skip
+
+
+@given(items=lists(least=2), at=st.integers(1, 19))
+def test_accumulators_are_read_back_as_they_were(items: list[Timed], at: int) -> None:
+    for case in CASES.values():
+        early, late = (case.total(part) for part in cut(items, {1 + at % (len(items) - 1)}))
+        read = decode_value(encode_value(early))
+        assert repr(read) == repr(early) or isinstance(read, dict)
+        assert case.is_near(case.result(case.merged([read, late])), case.of(items))
+
+
+def test_another_process_goes_on_with_accumulators_and_gives_results_that_this_one_reads() -> None:
+    items = [Timed(at % 5, Item(at / 7, at * at, f"word {at % 40}", at)) for at in range(100)]
+    state = {name: case.total(items[:60]) for name, case in CASES.items()}
+    command = [sys.executable, "-m", "tests.windowing.definitions"]
+    given = encode_value((state, items[60:]))
+    results: dict[str, Any] = decode_value(
+        subprocess.run(command, input=given, stdout=subprocess.PIPE, check=True).stdout
+    )
+    for name, case in CASES.items():
+        assert case.is_near(results[name], case.of(items)), name
+        assert results[name] == case.result(case.total(items)), name
+
+
+def test_the_approximate_count_is_off_by_no_more_than_it_says() -> None:
+    case: Aggregate[int, Any, int] = distinct_count(approximate=True)
+    errors: list[float] = []
+    registers: Any = None
+    for start in range(0, 40_000_000, 1_000_000):
+        registers = case.create(start)
+        for number in range(1, 20_001):
+            registers = case.add(registers, start + number % 20_000)
+            if number in {100, 1_000, 5_000, 20_000}:
+                errors.append(case.result(registers) / min(number + 1, 20_000) - 1)
+    assert len(errors) == 160
+    assert math.sqrt(sum(error**2 for error in errors) / len(errors)) <= 0.016
+    assert max(map(abs, errors)) <= 0.06
+    assert len(encode_value(registers)) <= 4_100
+
+
+def test_the_approximate_count_refuses_what_has_no_order() -> None:
+    case: Aggregate[frozenset[str], Any, int] = distinct_count(approximate=True)
+    with pytest.raises(TypeError, match=r"of a frozenset, which has no order"):
+        case.create(frozenset("ab"))
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), min_size=1))
+def test_a_quantile_is_off_by_no_more_than_it_says_for_any_number(values: list[float]) -> None:
+    case: Aggregate[float, Any, list[float]] = quantiles([0, 0.5, 1], error=0.02)
+    bins = case.create(values[0])
+    for value in values[1:]:
+        bins = case.add(bins, value)
+    ordered = sorted(values)
+    for found, value in zip(case.result(bins), (ordered[0], ordered[(len(values) - 1) // 2], ordered[-1]), strict=True):
+        assert abs(found - value) <= 0.0200001 * abs(value)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("name", ["sum of floats", "mean", "variance", "quantile"])
+def test_a_number_that_is_none_fails_and_changes_nothing(name: str, odd: float) -> None:
+    case = CASES[name]
+    good, bad = Item(1.0, 1, "a", 0), Item(odd, 1, "a", 1)
+    total = case.aggregate.add(case.aggregate.create(good), good)
+    with pytest.raises((ValueError, OverflowError)):
+        case.aggregate.add(total, bad)
+    with pytest.raises((ValueError, OverflowError)):
+        case.aggregate.create(bad)
+    assert case.is_near(case.result(total), case.of([Timed(0, good), Timed(0, good)]))
+
+
+def test_other_things_that_can_be_added_stay_what_they_are() -> None:
+    by: Any = identity
+    prices: Aggregate[Any, Any, Any] = sum_of(by)
+    assert repr(prices.result(prices.add(prices.create(Decimal("0.10")), Decimal("0.20")))) == "Decimal('0.30')"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda: top_k(0), r"top_k\(0\): expected at least 1"),
+        (lambda: quantile(95), r"expected numbers from 0 to 1, got \[95\]"),
+        (lambda: quantiles([]), "expected numbers from 0 to 1, got none"),
+        (lambda: quantile(0.5, error=0), r"quantile\(error=0\): expected at least 1e-06 and less than 1"),
+        (lambda: histogram([]), "expected edges in order"),
+        (lambda: histogram([2, 1]), r"histogram\(\[2, 1\]\): expected edges in order"),
+        (lambda: histogram([0, float("nan")]), "expected edges in order"),
+        (several, "or several by name, got none"),
+    ],
+)
+def test_wrong_use_is_refused_at_once(wrong: Any, message: str) -> None:
+    with pytest.raises(PipelineError, match=message):
+        wrong()
