@@ -190,19 +190,32 @@ class Session:
         gap: How long a key is silent between two sessions.
         touching: Whether records that are exactly one gap apart are in one session, as in Flink and Kafka Streams; by
             default they are not, as in Beam. Sessions then end a millisecond later.
+        at_most: Cuts a session at the first multiple of this time, since the epoch, that lies at least so long behind
+            its start, and then at each further one: so one lasts less than twice as long. What goes on is another
+            session, which starts at the cut. None for any length.
 
     Example:
-        >>> Session("30m")
-        Session(gap_ms=1800000)
+        >>> Session("30m", at_most="4h")
+        Session(gap_ms=1800000, at_most_ms=14400000)
     """
 
     gap_ms: int
+    at_most_ms: int | None
 
-    def __init__(self, gap: Duration, *, touching: bool = False) -> None:
-        object.__setattr__(self, "gap_ms", to_ms(gap, what="the session's gap") + touching)
+    def __init__(self, gap: Duration, *, touching: bool = False, at_most: Duration | None = None) -> None:
+        gap_ms = to_ms(gap, what="the session's gap") + touching
+        at_most_ms = None if at_most is None else to_ms(at_most, what="the session's maximum")
+        if at_most_ms is not None and at_most_ms < gap_ms:
+            raise PipelineError(
+                f"sessions of at most {format_ms(at_most_ms)} with a gap of {format_ms(gap_ms)}: expected a maximum of "
+                f"at least the gap"
+            )
+        object.__setattr__(self, "gap_ms", gap_ms)
+        object.__setattr__(self, "at_most_ms", at_most_ms)
 
     def __str__(self) -> str:
-        return f"sessions with gaps of {format_ms(self.gap_ms)}"
+        most = "" if self.at_most_ms is None else f" of at most {format_ms(self.at_most_ms)}"
+        return f"sessions{most} with gaps of {format_ms(self.gap_ms)}"
 
 
 @dataclass(frozen=True, slots=True, init=False)

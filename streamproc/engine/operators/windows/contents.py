@@ -100,6 +100,10 @@ class Contents(ABC):
         """Return the accumulator of what a window gives, which the caller may change; None if there is nothing."""
         return None if window.content is None else self.node.aggregate.copy(window.content)
 
+    def discard(self, window: OpenWindow) -> None:
+        """Forget what a window has given."""
+        window.content = None
+
     def closed(self, place: Place) -> None:
         """Learn that a window has been removed."""
         return

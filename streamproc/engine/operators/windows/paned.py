@@ -24,6 +24,7 @@ from streamproc.engine.explanation import WindowState, WindowStatus
 from streamproc.engine.operators.combine import Combiner
 from streamproc.engine.operators.operator import Operator, Windowed
 from streamproc.engine.operators.windows.assigned import AssignedContents
+from streamproc.engine.operators.windows.capped_sessions import CappedSessionContents
 from streamproc.engine.operators.windows.contents import Arrivals, Contents, Touched
 from streamproc.engine.operators.windows.look_back import LookBackContents
 from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWindows, Place
@@ -179,7 +180,7 @@ class PanedWindowOperator(Operator, Windowed):
         window.fresh = 0
         self._note_given(window)
         if node.panes == "discarding":
-            window.content = None
+            self._contents.discard(window)
             window.stamp = None
 
     @staticmethod
@@ -218,7 +219,8 @@ def _time(window: OpenWindow, result_time: str) -> int:
 def _contents(node: PanedWindow, open_windows: OpenWindows, tables: Tables) -> Contents:
     match node.assigner:
         case Session():
-            return SessionContents(node, node.assigner, open_windows, tables)
+            kind = SessionContents if node.assigner.at_most_ms is None else CappedSessionContents
+            return kind(node, node.assigner, open_windows, tables)
         case LookBack():
             return LookBackContents(node, node.assigner, open_windows, tables)
         case _:

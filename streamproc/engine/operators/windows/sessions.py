@@ -14,14 +14,15 @@ from streamproc.dataflow.window_nodes import PanedWindow
 from streamproc.engine.operators.windows.contents import Arrivals, Contents, Part, Touched
 from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWindows, Place
 from streamproc.state.tables import Tables
+from streamproc.watermark import END_OF_TIME
 from streamproc.windowing.assigners import Session
 from streamproc.windowing.windows import Window
 
-__all__ = ["SessionContents"]
+__all__ = ["Activity", "SessionContents"]
 
 
 @dataclass(slots=True)
-class _Activity:
+class Activity:
     """Records of one key in a batch that are in one session, whatever else is in it."""
 
     key: Any
@@ -35,7 +36,8 @@ class SessionContents(Contents):
 
     def __init__(self, node: PanedWindow, assigner: Session, open_windows: OpenWindows, tables: Tables) -> None:
         super().__init__(node, open_windows)
-        self._gap = assigner.gap_ms
+        self.gap = assigner.gap_ms
+        self._at_most = assigner.at_most_ms
         self._sessions = tables.table(node.name, "sessions")
 
     def add(self, arrivals: Arrivals) -> tuple[Touched, list[int]]:
@@ -43,7 +45,7 @@ class SessionContents(Contents):
         activities = list(self._activities(arrivals))
         bad = self.load(arrivals.run, dict.fromkeys(activity.key for activity in activities), self._sessions.load)
         self.open.load(
-            place for activity in activities if activity.key not in bad for place in self._places(activity.key)
+            place for activity in activities if activity.key not in bad for place in self.places(activity.key)
         )
         groups: list[int | None] = [None] * len(arrivals.times)
         for number, activity in enumerate(activities):
@@ -53,42 +55,45 @@ class SessionContents(Contents):
         touched: Touched = {}
         late: list[int] = []
         for number, activity in enumerate(activities):
-            if number in parts and not self._add(arrivals, activity, parts[number], touched):
+            if number in parts and not self.add_to_sessions(arrivals, activity, parts[number], touched):
                 late += activity.rows
         return touched, sorted(late)
 
     def at(self, key: Any, time: int) -> Sequence[tuple[Window, OpenWindow | None]]:
         """Return the sessions that hold a time."""
-        sessions = [self.open.get(place) for place in self._places(key)]
+        sessions = [self.open.get(place) for place in self.places(key)]
         return [(Window(s.start, s.end), s) for s in sessions if s is not None and s.start <= time < s.end]
 
     def closed(self, place: Place) -> None:
         """Forget a session's place."""
         key = place[2]
-        self._put_places(key, [other for other in self._places(key) if other != place])
+        self.put_places(key, [other for other in self.places(key) if other != place])
 
     def moved(self, place: Place, moved: Place) -> None:
         """Replace a session's place."""
         key = place[2]
-        self._put_places(key, [moved if other == place else other for other in self._places(key)])
+        self.put_places(key, [moved if other == place else other for other in self.places(key)])
 
-    def _activities(self, arrivals: Arrivals) -> Iterator[_Activity]:
-        """Yield what the batch's own records come to, in the order of their times."""
-        times, keys, gap = arrivals.times, arrivals.keys, self._gap
-        last: dict[Any, _Activity] = {}
+    def _activities(self, arrivals: Arrivals) -> Iterator[Activity]:
+        """Yield what the batch's own records come to, in the order of their times.
+
+        Where sessions have a maximum, also the multiples of that divide them.
+        """
+        times, keys, gap, interval = arrivals.times, arrivals.keys, self.gap, self._at_most or END_OF_TIME
+        last: dict[Any, Activity] = {}
         for row in sorted(range(len(times)), key=times.__getitem__):
             key, time = keys[row], times[row]
             activity = last.get(key)
-            if activity is not None and time < activity.end:
+            if activity is not None and time < activity.end and time // interval == activity.start // interval:
                 activity.end = time + gap
                 activity.rows.append(row)
                 continue
-            activity = last[key] = _Activity(key, time, time + gap, [row])
+            activity = last[key] = Activity(key, time, time + gap, [row])
             yield activity
 
-    def _add(self, arrivals: Arrivals, activity: _Activity, part: Part, touched: Touched) -> bool:
+    def add_to_sessions(self, arrivals: Arrivals, activity: Activity, part: Part, touched: Touched) -> bool:
         """Add records to the session that they are in, and return whether that is not closed."""
-        places = self._places(activity.key)
+        places = self.places(activity.key)
         overlapping: list[tuple[Place, OpenWindow]] = []
         for place in places:
             window = touched.get(place) or self.open.get(place)
@@ -103,7 +108,7 @@ class SessionContents(Contents):
         if self.is_expired(end, arrivals.watermark):
             return False
         if joined:
-            place, session = self._merged(arrivals, joined, start, end, touched)
+            place, session = self.merged(arrivals, joined, start, end, touched)
         else:
             place, session = (end, start, activity.key), self.open_window(start, end, arrivals)
         others = {other for other, _ in joined}
@@ -112,10 +117,10 @@ class SessionContents(Contents):
         touched[place] = session
         kept.append(place)
         if kept != places:
-            self._put_places(activity.key, sorted(kept, key=lambda place: place[:2]))
+            self.put_places(activity.key, kept)
         return True
 
-    def _merged(
+    def merged(
         self, arrivals: Arrivals, joined: list[tuple[Place, OpenWindow]], start: int, end: int, touched: Touched
     ) -> tuple[Place, OpenWindow]:
         """Return what several sessions, or one that grows, become."""
@@ -134,18 +139,20 @@ class SessionContents(Contents):
             self.open.delete(other, window)
             touched.pop(other, None)
         session.start, session.end = start, end
-        if place[0] <= arrivals.watermark < end:
-            # What was due is so again, later.
+        if place[0] <= arrivals.watermark < end or end < place[0]:
+            # What was due is so again, later; or what was cut is so earlier.
             self.open.delete(place, session)
             touched.pop(place, None)
             place = (end, place[1], place[2])
         return place, session
 
-    def _places(self, key: Any) -> list[Place]:
+    def places(self, key: Any) -> list[Place]:
+        """Return the places of a key's open sessions."""
         return [(due, start, key) for due, start in self._sessions.get(key) or ()]
 
-    def _put_places(self, key: Any, places: list[Place]) -> None:
+    def put_places(self, key: Any, places: list[Place]) -> None:
+        """Keep the places of a key's open sessions."""
         if places:
-            self._sessions.put(key, [(due, start) for due, start, _ in places])
+            self._sessions.put(key, sorted((due, start) for due, start, _ in places))
         else:
             self._sessions.delete(key)
