@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc import AfterCount, App, AtWatermark, Interval, PipelineError, Session, WindowResult, collect
+from streamproc import AfterCount, App, AtWatermark, Interval, OnClose, PipelineError, Session, WindowResult, collect
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import Driver
+from streamproc.windowing import WindowTrigger
 
 Cut = tuple[int, int, tuple[int, ...]]
 """Start, end, and the times of the records."""
@@ -74,15 +75,15 @@ def cuts(results: Sequence[WindowResult[list[int]]]) -> list[Cut]:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    events=st.lists(st.tuples(st.integers(0, 120), st.integers(0, 8)), min_size=1, max_size=30),
+    events=st.lists(st.tuples(st.integers(0, 90), st.integers(0, 8)), min_size=1, max_size=30),
     borders=st.sets(st.integers(1, 30), max_size=6),
-    gap=st.integers(2, 8),
-    at_most=st.integers(8, 25),
+    gap=st.integers(4, 8),
+    at_most=st.integers(8, 14),
     restart_after=st.integers(0, 6),
-    early=st.booleans(),
+    trigger=st.sampled_from([AtWatermark(), AtWatermark(early=AfterCount(2)), OnClose()]),
 )
 def test_they_are_what_they_are_by_definition_however_the_input_is_cut_into_batches(
-    events: list[tuple[int, int]], borders: set[int], gap: int, at_most: int, restart_after: int, early: bool
+    events: list[tuple[int, int]], borders: set[int], gap: int, at_most: int, restart_after: int, trigger: WindowTrigger
 ) -> None:
     arrived = [time for time, _ in sorted(events, key=lambda event: event[0] + event[1])]
     ticks: list[list[int]] = [[]]
@@ -90,7 +91,6 @@ def test_they_are_what_they_are_by_definition_however_the_input_is_cut_into_batc
         if place in borders:
             ticks.append([])
         ticks[-1].append(time)
-    trigger = AtWatermark(early=AfterCount(2) if early else None)
     session = Session(f"{gap}ms", at_most=f"{at_most}ms")
     results = on_the_engine(ticks, session, 8, restart_after=restart_after, trigger=trigger)
     assert cuts([each for each in results if each.timing == "on_time"]) == by_definition(arrived, gap, at_most)

@@ -2,18 +2,17 @@
 
 A session is cut at the first multiple of the maximum that lies at least the maximum behind its start, and from there on
 at each further one (Azure Stream Analytics checks its sessions' ages so). Where a session starts is known only when the
-watermark has passed: an older record may still come, and move the cut. So the content of a session is kept in *atoms*,
-one for each interval between multiples of the maximum, which no cut can divide: a list of
+watermark has passed: an older record may still come, and move the first cut. So the content of a session is kept in
+*atoms*, one for each interval between multiples of the maximum, which no cut can divide: a list of
 ``[first timestamp, last timestamp, number of records, accumulator]``.
 
 Sessions that were cut lie one behind the other, without a gap, up to a gap behind the last record; the last of them may
-be empty yet. That they belong together shows in their ends: one that was not cut ends a gap behind its last record.
+be empty yet: it is there so that what comes next starts at the cut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -42,17 +41,6 @@ def cut(activity: Window, at_most: int) -> Iterator[Window]:
     yield Window(start, activity.end)
 
 
-@dataclass(slots=True)
-class _Run:
-    """Sessions that were cut out of one period of activity, in order."""
-
-    rows: list[Row]
-
-    @property
-    def window(self) -> Window:
-        return Window(self.rows[0][1].start, self.rows[-1][1].end)
-
-
 class CappedSessionContents(SessionContents):
     """The contents of sessions that are cut."""
 
@@ -78,14 +66,15 @@ class CappedSessionContents(SessionContents):
         """Add records to the session that they are in, and return whether that is not closed."""
         places = self.places(activity.key)
         rows = [(place, touched.get(place) or self.open.get(place)) for place in places]
-        runs = list(self._runs([(place, window) for place, window in rows if window is not None]))
-        joined = [run for run in runs if run.window.start < activity.end and activity.start < run.window.end]
-        windows = [run.window for run in joined]
-        start = min([activity.start, *(window.start for window in windows)])
-        end = max([activity.end, *(window.end for window in windows)])
+        before = [
+            (place, window)
+            for place, window in rows
+            if window is not None and window.start < activity.end and activity.start < window.end
+        ]
+        start = min([activity.start, *(window.start for _, window in before)])
+        end = max([activity.end, *(window.end for _, window in before)])
         sessions = list(cut(Window(start, end), self._at_most))
         home = next(session for session in sessions if session.start <= activity.start < session.end)
-        before = list(chain.from_iterable(run.rows for run in joined))
         finished = any(window.finished for _, window in before if home.start <= window.start < home.end)
         if finished or self.is_expired(home.end, arrivals.watermark):
             return False
@@ -101,22 +90,6 @@ class CappedSessionContents(SessionContents):
             kept.append(place)
         self.put_places(activity.key, kept)
         return True
-
-    def _runs(self, rows: list[Row]) -> Iterator[_Run]:
-        """Yield sessions by the periods of activity that they were cut out of."""
-        run: _Run | None = None
-        for place, window in sorted(rows, key=lambda row: row[1].start):
-            if run is not None and self._was_cut(run.rows[-1][1]) and run.window.end == window.start:
-                run.rows.append((place, window))
-            else:
-                if run is not None:
-                    yield run
-                run = _Run([(place, window)])
-        if run is not None:
-            yield run
-
-    def _was_cut(self, window: OpenWindow) -> bool:
-        return bool(window.content) and window.end < window.content[-1][1] + self.gap
 
     def _merged_atoms(self, run: BatchRun, atoms: list[Atom]) -> list[Atom]:
         """Return atoms in order, with those of one interval merged."""
@@ -153,6 +126,7 @@ class CappedSessionContents(SessionContents):
         if window.panes == 0 and records != window.fresh:
             # A cut has moved: what came before is new to this session, or isn't in it any more.
             window.fresh = records
-        if self.node.result_time != "end":
-            window.stamp = None
+        window.stamp = None
+        if inside and self.node.result_time != "end":
+            window.stamp = inside[0][0] if self.node.result_time == "earliest" else inside[-1][1]
         return place, window
