@@ -47,7 +47,7 @@ class CappedSessionContents(SessionContents):
     def __init__(self, node: PanedWindow, assigner: Session, open_windows: OpenWindows, tables: Tables) -> None:
         super().__init__(node, assigner, open_windows, tables)
         assert assigner.at_most_ms is not None
-        self._at_most = assigner.at_most_ms
+        self._interval: int = assigner.at_most_ms
 
     def content(self, run: BatchRun, place: Place, window: OpenWindow) -> Any:
         """Return the accumulators of a session's atoms merged."""
@@ -73,7 +73,7 @@ class CappedSessionContents(SessionContents):
         ]
         start = min([activity.start, *(window.start for _, window in before)])
         end = max([activity.end, *(window.end for _, window in before)])
-        sessions = list(cut(Window(start, end), self._at_most))
+        sessions = list(cut(Window(start, end), self._interval))
         home = next(session for session in sessions if session.start <= activity.start < session.end)
         finished = any(window.finished for _, window in before if home.start <= window.start < home.end)
         if finished or self.is_expired(home.end, arrivals.watermark):
@@ -96,7 +96,7 @@ class CappedSessionContents(SessionContents):
         merged: list[Atom] = []
         for first, last, count, accumulator in sorted(atoms, key=lambda atom: atom[0]):
             before = merged[-1] if merged else None
-            if before is not None and before[0] // self._at_most == first // self._at_most:
+            if before is not None and before[0] // self._interval == first // self._interval:
                 together = self.merge(run, before[3], accumulator)
                 merged[-1] = [before[0], max(before[1], last), before[2] + count, together]
             else:
