@@ -1,4 +1,8 @@
-"""Aggregates: how many values become one. Each module has those of one kind; `aggregate` says what one is."""
+"""Aggregates: how many values become one. Each module has those of one kind; `aggregate` says what one is.
+
+What an accumulator is stays each aggregate's own affair, and its type is ``Any``: with one that depends on the type of
+values, mypy would not find that from the stream.
+"""
 
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity, reducing
 from streamproc.windowing.aggregates.collection import collect, distinct, distinct_count

@@ -67,7 +67,7 @@ class Aggregate(Generic[V, A, R]):
     by: Callable[..., Any] | None = None
 
 
-def reducing(fn: Callable[[V, V], V]) -> Aggregate[V, V, V]:
+def reducing(fn: Callable[[V, V], V]) -> Aggregate[V, Any, V]:
     """Reduce values with an associative function of two of them, earlier one first.
 
     Example:

@@ -15,7 +15,7 @@ V = TypeVar("V")
 H = TypeVar("H", bound=Hashable)
 
 
-def collect() -> Aggregate[V, list[V], list[V]]:
+def collect() -> Aggregate[V, Any, list[V]]:
     """Collect the values into a list, in their order.
 
     Example:
@@ -38,9 +38,9 @@ def collect() -> Aggregate[V, list[V], list[V]]:
 
 
 @overload
-def distinct() -> Aggregate[V, dict[V, int], set[V]]: ...
+def distinct() -> Aggregate[V, Any, set[V]]: ...
 @overload
-def distinct(by: Callable[[V], H]) -> Aggregate[V, dict[H, int], set[H]]: ...
+def distinct(by: Callable[[V], H]) -> Aggregate[V, Any, set[H]]: ...
 def distinct(by: Callable[[Any], Any] = identity) -> Aggregate[Any, Any, Any]:
     """Collect the values that differ into a set.
 

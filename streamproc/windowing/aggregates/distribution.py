@@ -33,9 +33,7 @@ _LEAST_ERROR = 1e-6
 """Logarithms are not exact enough for a much smaller one."""
 
 
-def quantile(
-    q: float, by: Callable[[V], float] = identity, *, error: float = 0.01
-) -> Aggregate[V, dict[int, int], float]:
+def quantile(q: float, by: Callable[[V], float] = identity, *, error: float = 0.01) -> Aggregate[V, Any, float]:
     """Find the number below which a part ``q`` of the others is, about: ``quantile(0.5)`` is the median.
 
     Of n numbers in order, the first being number 0, it is number ``q * (n - 1)``, rounded down. The result is off by
@@ -60,7 +58,7 @@ def quantile(
 
 def quantiles(
     qs: Sequence[float], by: Callable[[V], float] = identity, *, error: float = 0.01
-) -> Aggregate[V, dict[int, int], list[float]]:
+) -> Aggregate[V, Any, list[float]]:
     """Find several quantiles at once: see `quantile`. They are a list in the order of ``qs``.
 
     Example:
@@ -71,7 +69,7 @@ def quantiles(
     return _quantiles(qs, identity, by, error)
 
 
-def histogram(edges: Sequence[float], by: Callable[[V], float] = identity) -> Aggregate[V, list[int], list[int]]:
+def histogram(edges: Sequence[float], by: Callable[[V], float] = identity) -> Aggregate[V, Any, list[int]]:
     """Count how many numbers are below the first edge, from each edge to the next, and from the last one on.
 
     The result has one count more than there are edges. A number at an edge is above it.
@@ -113,7 +111,7 @@ def histogram(edges: Sequence[float], by: Callable[[V], float] = identity) -> Ag
 
 def _quantiles(
     qs: Sequence[float], result: Callable[[list[float]], Any], by: Callable[[Any], float], error: float
-) -> Aggregate[Any, dict[int, int], Any]:
+) -> Aggregate[Any, Any, Any]:
     wrong = [q for q in qs if not 0 <= q <= 1]
     if wrong or not qs:
         raise PipelineError(f"quantiles {list(qs)}: expected numbers from 0 to 1, got {wrong or 'none'}")

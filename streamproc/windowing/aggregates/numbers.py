@@ -2,8 +2,9 @@
 
 Sums are exact. Integers are added as integers; floats as fractions (see `exact`) that are rounded once, for the result.
 So neither the order of records nor how they were cut into batches changes the last digit of a sum, and what leaves a
-sliding window is taken out without a trace: all of these have an inverse. A sum of other things that can be added, such
-as Decimals, is Python's own.
+sliding window is taken out without a trace: all of these have an inverse. A sum of integers and floats is a float, and
+stays one in a sliding window that the floats have left. Other things that can be added, such as Decimals, are added as
+Python does it.
 
 A number that is infinite or not a number can't be added: it is a record on which the function fails.
 """
@@ -28,7 +29,7 @@ Moments: TypeAlias = tuple[int, int, int, int]
 """How many numbers, their sum, that of their squares, and the denominator of the first and, squared, of the second."""
 
 
-def count() -> Aggregate[Any, int, int]:
+def count() -> Aggregate[Any, Any, int]:
     """Count the values.
 
     Example:
@@ -63,7 +64,7 @@ def sum_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
     return Aggregate("sum", create, add, _plus, _value, copy=identity, inverse=_minus, by=by)
 
 
-def mean_of(by: Callable[[V], float]) -> Aggregate[V, tuple[Any, int], float]:
+def mean_of(by: Callable[[V], float]) -> Aggregate[V, Any, float]:
     """Average a number of all values; it is rounded once.
 
     Example:
@@ -90,7 +91,7 @@ def mean_of(by: Callable[[V], float]) -> Aggregate[V, tuple[Any, int], float]:
     return Aggregate("mean", create, add, merge, result, copy=identity, inverse=inverse, by=by)
 
 
-def variance_of(by: Callable[[V], float], *, population: bool = False) -> Aggregate[V, Moments, float]:
+def variance_of(by: Callable[[V], float], *, population: bool = False) -> Aggregate[V, Any, float]:
     """Tell how far a number of all values is spread: the variance, rounded once. Its root is the standard deviation.
 
     Args:

@@ -23,7 +23,7 @@ Entry: TypeAlias = tuple[Any, int, Any]
 _place = itemgetter(0, 1)
 
 
-def min_of(by: Callable[[V], N]) -> Aggregate[V, N, N]:
+def min_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
     """Keep the smallest number of all values.
 
     Example:
@@ -37,7 +37,7 @@ def min_of(by: Callable[[V], N]) -> Aggregate[V, N, N]:
     return Aggregate("min", by, add, min, copy=identity, by=by)
 
 
-def max_of(by: Callable[[V], N]) -> Aggregate[V, N, N]:
+def max_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
     """Keep the largest number of all values.
 
     Example:
@@ -52,9 +52,9 @@ def max_of(by: Callable[[V], N]) -> Aggregate[V, N, N]:
 
 
 @overload
-def first() -> Aggregate[V, tuple[int, V], V]: ...
+def first() -> Aggregate[V, Any, V]: ...
 @overload
-def first(by: Callable[[V], R]) -> Aggregate[V, tuple[int, R], R]: ...
+def first(by: Callable[[V], R]) -> Aggregate[V, Any, R]: ...
 def first(by: Callable[[Any], Any] = identity) -> Aggregate[Any, Any, Any]:
     """Keep the value with the earliest timestamp; of several with that, the one that came first.
 
@@ -81,9 +81,9 @@ def first(by: Callable[[Any], Any] = identity) -> Aggregate[Any, Any, Any]:
 
 
 @overload
-def last() -> Aggregate[V, tuple[int, V], V]: ...
+def last() -> Aggregate[V, Any, V]: ...
 @overload
-def last(by: Callable[[V], R]) -> Aggregate[V, tuple[int, R], R]: ...
+def last(by: Callable[[V], R]) -> Aggregate[V, Any, R]: ...
 def last(by: Callable[[Any], Any] = identity) -> Aggregate[Any, Any, Any]:
     """Keep the value with the latest timestamp; of several with that, the one that came last.
 
@@ -109,7 +109,7 @@ def last(by: Callable[[Any], Any] = identity) -> Aggregate[Any, Any, Any]:
     return Aggregate("last", create, add, merge, itemgetter(1), copy=identity, timed=True, by=by)
 
 
-def top_k(k: int, by: Callable[[V], Any] = identity) -> Aggregate[V, list[Entry], list[V]]:
+def top_k(k: int, by: Callable[[V], Any] = identity) -> Aggregate[V, Any, list[V]]:
     """Keep the ``k`` largest values, in a list, the largest first.
 
     Of equal ones those with earlier timestamps are first, and of those with one timestamp the ones that came first.
