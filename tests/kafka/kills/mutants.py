@@ -246,6 +246,8 @@ def transaction_aborted_at_its_end() -> None:
         return make
 
     changed(transaction, "EndTxnRequest", aborting)
+    # It would notice, and end the transaction again for ever.
+    changed(writer.KafkaWriter, "_is_complete", unasked)
 
 
 @mutant("frozen")
