@@ -301,42 +301,54 @@ class AtWatermark(WindowTrigger):
         object.__setattr__(self, "early", early)
         object.__setattr__(self, "late", _EACH.trigger if late is None else late)
 
-    def begin(self) -> list[Any]:
-        """Return that nothing was given, and what early and late triggers remember."""
-        return [False, None if self.early is None else self.early.begin(), self.late.begin()]
+    def begin(self) -> list[Any] | None:
+        """Return nothing: what early and late triggers remember at the beginning."""
+        return None
 
-    def on_records(self, memory: list[Any], count: int, now: int, *, passed: bool) -> list[Any]:
+    def on_records(self, memory: list[Any] | None, count: int, now: int, *, passed: bool) -> list[Any] | None:
         """Tell the early or the late trigger."""
-        given, early, late = memory
+        if not passed and self.early is None:
+            return memory
+        given, early, late = memory or self._beginning()
         if passed:
             return [given, early, self.late.on_records(late, count, now, passed=passed)]
-        if self.early is not None:
-            early = self.early.on_records(early, count, now, passed=passed)
-        return [given, early, late]
+        assert self.early is not None
+        return [given, self.early.on_records(early, count, now, passed=passed), late]
 
-    def is_ready(self, memory: list[Any], now: int, *, passed: bool) -> bool:
+    def is_ready(self, memory: list[Any] | None, now: int, *, passed: bool) -> bool:
         """Ask the trigger whose turn it is."""
-        given, early, late = memory
+        given, early, late = memory or self._beginning()
         if not passed:
             return self.early is not None and self.early.is_ready(early, now, passed=passed)
         return not given or self.late.is_ready(late, now, passed=passed)
 
-    def on_result(self, memory: list[Any], now: int, *, passed: bool) -> tuple[list[Any], bool]:
+    def on_result(self, memory: list[Any] | None, now: int, *, passed: bool) -> tuple[list[Any] | None, bool]:
         """Go on, and begin early and late triggers anew."""
-        return [passed, *self.begin()[1:]], False
+        return ([True, *self._beginning()[1:]] if passed else None), False
 
-    def merge(self, memories: Sequence[list[Any]], *, passed: bool) -> list[Any]:
+    def merge(self, memories: Sequence[list[Any] | None], *, passed: bool) -> list[Any] | None:
         """Return whether any was given; it will be again if the watermark is not there any more."""
-        given = [memory[0] for memory in memories]
-        early = None if self.early is None else self.early.merge([memory[1] for memory in memories], passed=passed)
-        return [passed and any(given), early, self.late.merge([memory[2] for memory in memories], passed=passed)]
+        if not any(memories):
+            return None
+        given, early, late = zip(*(memory or self._beginning() for memory in memories), strict=True)
+        return [
+            passed and any(given),
+            None if self.early is None else self.early.merge(early, passed=passed),
+            self.late.merge(late, passed=passed),
+        ]
 
-    def due(self, memory: list[Any]) -> int | None:
+    def due(self, memory: list[Any] | None) -> int | None:
         """Return when the early or the late trigger is ready."""
+        if memory is None:
+            return None
         given, early, late = memory
         if given:
             return self.late.due(late)
         return None if self.early is None else self.early.due(early)
+
+    def _beginning(self) -> list[Any]:
+        """Return that nothing was given at the end, and what early and late triggers remember."""
+        return [False, None if self.early is None else self.early.begin(), self.late.begin()]
 
     def __str__(self) -> str:
         early = "" if self.early is None else f"early {self.early}, "

@@ -8,14 +8,20 @@ from pathlib import Path
 from typing import Any
 
 from streamproc import (
+    AfterCount,
+    AfterDelay,
     App,
     Asap,
+    AtWatermark,
+    Count,
     Interval,
     KeyedProcess,
     KeyedStream,
     List,
+    LookBack,
     Map,
     ProcessContext,
+    Session,
     Settings,
     Sliding,
     Stream,
@@ -95,7 +101,12 @@ class Pipeline:
         for _ in range(self.random.choice([1, 1, 2])):
             if self.random.random() < 0.3:
                 out: Any = self._pick(
-                    rolling_count, last_elements, event_windows, *([batch_count] if self._clocked else [])
+                    rolling_count,
+                    last_elements,
+                    event_windows,
+                    event_sessions,
+                    early_event_windows,
+                    *([batch_count] if self._clocked else []),
                 )(stream)
             else:
                 keyed: Keyed = stream.key_by(lambda n: n % 3)
@@ -108,6 +119,10 @@ class Pipeline:
                         reduced,
                         tumbling,
                         sliding,
+                        sessions,
+                        early_windows,
+                        looking_back,
+                        every_third,
                         rolling,
                         value_counts,
                         joined,
@@ -183,6 +198,20 @@ def event_windows(stream: Numbers) -> Stream[Any]:
     return timed.window(Sliding("2s", every="1s")).aggregate(count())
 
 
+def event_sessions(stream: Numbers) -> Stream[Any]:
+    timed = stream.event_time(lambda n: 1_000 + abs(n) * 100, out_of_orderness="500ms")
+    return timed.window(Session("300ms", at_most="2s"), allowed_lateness="1s", panes="retracting").aggregate(collect())
+
+
+def early_event_windows(stream: Numbers) -> Stream[Any]:
+    timed = stream.event_time(lambda n: 1_000 + abs(n) * 100, out_of_orderness="500ms")
+    trigger = AtWatermark(early=AfterDelay("700ms"), late=AfterCount(2))
+    results = timed.window(Tumbling("1s"), trigger=trigger, allowed_lateness="1s", panes="discarding").aggregate(
+        count()
+    )
+    return results.map(repr).union(results.late().map(repr))
+
+
 def totals(keyed: Keyed) -> Keyed:
     return keyed.update_state_by_key(lambda new, before: (before or 0) + len(new))
 
@@ -250,6 +279,22 @@ def sliding(keyed: Keyed) -> Keyed:
         .window(Sliding("1500ms", every="500ms"))
         .aggregate(mean_of(lambda v: v))
     )
+
+
+def sessions(keyed: Keyed) -> Keyed:
+    return keyed.window(Session("700ms"), trigger=AtWatermark(early=AfterCount(3))).aggregate(count())
+
+
+def early_windows(keyed: Keyed) -> Keyed:
+    return keyed.map_values(repr).window(Tumbling("2s"), emit="update", panes="retracting").aggregate(collect())
+
+
+def looking_back(keyed: Keyed) -> Keyed:
+    return keyed.map_values(repr).window(LookBack("1200ms")).aggregate(collect())
+
+
+def every_third(keyed: Keyed) -> Keyed:
+    return keyed.map_values(repr).window(Count(4, every=3)).aggregate(collect())
 
 
 def rolling(keyed: Keyed) -> Keyed:

@@ -12,7 +12,7 @@ costs no more than writing its row, its place stays until it is looked at becaus
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from streamproc.state.tables import Tables
@@ -40,7 +40,7 @@ class OpenWindow:
         finished: Whether its trigger has finished, so that no records are taken any more.
         timer: The processing time for which its trigger has set a timer.
         stamp: The earliest or the latest timestamp of its records, where results have that.
-        given: What it has to take back with its next result: start, end and value of earlier ones.
+        given: What it has to take back with its next result: start, end and value of earlier ones; None for nothing.
     """
 
     start: int
@@ -53,7 +53,7 @@ class OpenWindow:
     finished: bool = False
     timer: int | None = None
     stamp: int | None = None
-    given: list[tuple[int, int, Any]] = field(default_factory=list[tuple[int, int, Any]])
+    given: list[tuple[int, int, Any]] | None = None
 
     @property
     def row(self) -> tuple[Any, ...]:

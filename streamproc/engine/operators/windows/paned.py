@@ -172,7 +172,7 @@ class PanedWindowOperator(Operator, Windowed):
         timing: Timing = "early" if window.on_time is None else ("late" if window.on_time else "on_time")
         pane = Pane(timing, window.panes, last=self._contents.is_expired(window.end, watermark))
         if node.panes == "retracting":
-            for start, end, value in window.given:
+            for start, end, value in window.given or ():
                 results.add(place[2], WindowResult(start, end, value, pane, retracts=True), time)
             window.given = [(window.start, window.end, values[0])]
         results.add(place[2], WindowResult(window.start, window.end, values[0], pane), time)

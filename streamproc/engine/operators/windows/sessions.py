@@ -135,7 +135,7 @@ class SessionContents(Contents):
             session.content = self.merge(arrivals.run, session.content, window.content)
             session.fresh += window.fresh
             session.stamp = self.better_stamp(session.stamp, window.stamp)
-            session.given += window.given
+            session.given = [*(session.given or ()), *(window.given or ())] or None
             self.open.delete(other, window)
             touched.pop(other, None)
         session.start, session.end = start, end
