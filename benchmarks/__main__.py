@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks import (
+    aggregates,
     backpressure,
     engine_tax,
     kafka_fetch,
@@ -34,6 +35,7 @@ BENCHMARKS: dict[str, Callable[[], Report]] = {
     "kafka_latency": kafka_latency.measure,
     "kafka_windows": kafka_windows.measure,
     "windows": windows.measure,
+    "aggregates": aggregates.measure,
     "sessions": sessions.measure,
 }
 

@@ -29,6 +29,7 @@ from streamproc import (
     first,
     max_of,
     quantile,
+    reducing,
     sum_of,
 )
 from streamproc.connectors.memory import MemorySource
@@ -148,6 +149,19 @@ def test_of_several_the_whole_can_what_all_of_them_can() -> None:
     assert not plain.grows
     accumulator = plain.create("a")
     assert plain.copy(accumulator) is accumulator
+
+
+def test_where_merging_fails_all_are_as_they_were() -> None:
+    def only_shorter(one: str, other: str) -> str:
+        if len(other) > len(one):
+            raise ValueError("longer")
+        return other
+
+    whole = several(all=collect(), last=reducing(only_shorter), again=collect())
+    accumulator = whole.create("ab")
+    with pytest.raises(ValueError, match="longer"):
+        whole.merge(accumulator, whole.create("abc"))
+    assert accumulator == [["ab"], "ab", ["ab"]]
 
 
 def test_what_type_checkers_know_of_the_results() -> None:

@@ -1,52 +1,58 @@
-"""Sums of numbers without rounding: fractions of integers, rounded once when somebody wants to know.
+"""Sums of floats without rounding: fractions of integers, rounded once when somebody wants to know.
 
-Floats are fractions whose denominator is a power of two, so their sum is one, too. Added up so, they come to the same
-whatever the order and however they were cut into parts, and what was added can be taken out again. The standard
+A float is a fraction whose denominator is a power of two, so a sum of floats is one, too. Added up so, they come to the
+same whatever the order and however they were cut into parts, and what was added can be taken out again. The standard
 library's `statistics` does the same.
 """
 
 from __future__ import annotations
 
-from math import gcd, lcm
+from math import gcd
 from typing import Any, TypeAlias
 
-__all__ = ["FRACTION", "Exact", "exact", "minus", "over", "plus", "reduced"]
+__all__ = ["FRACTION", "Exact", "exact", "minus", "over", "plus", "scaled"]
 
 Exact: TypeAlias = tuple[int, int]
-"""Numerator and denominator, not always in lowest terms."""
+"""Numerator and denominator, which is a power of two; not always in lowest terms."""
 
 FRACTION: Any = tuple
 """The type of an `Exact`, of which a type checker doesn't know more: else it would ask what is in the tuple."""
 
 
 def exact(number: Any) -> Exact:
-    """Return a number as a fraction.
+    """Return a number as a fraction; one that is neither integer nor float as the float that is nearest.
 
     Raises:
         ValueError: It is not a number.
         OverflowError: It is infinite.
     """
-    found: Exact = number if type(number) is FRACTION else number.as_integer_ratio()
-    return found
+    if type(number) is FRACTION:
+        return number  # type: ignore[no-any-return]
+    return (number if isinstance(number, int | float) else float(number)).as_integer_ratio()
+
+
+def scaled(number: float, denominator: int) -> int | None:
+    """Return the numerator that a float has with a denominator, a power of two; None if it isn't known so fast."""
+    try:
+        # Exact: it changes nothing but the exponent.
+        product = number * denominator
+        numerator = int(product)
+    except OverflowError:
+        return None
+    return numerator if numerator == product else None
 
 
 def plus(one: Exact, other: Exact) -> Exact:
     """Return a sum."""
     (top, bottom), (more, below) = one, other
-    if bottom == below:
-        return top + more, bottom
-    together = lcm(bottom, below)
-    return top * (together // bottom) + more * (together // below), together
+    if bottom < below:
+        return top * (below // bottom) + more, below
+    return top + more * (bottom // below), bottom
 
 
 def minus(one: Exact, other: Exact) -> Exact:
     """Return a difference, in lowest terms: what has left is not to be seen in it."""
-    return reduced(plus(one, (-other[0], other[1])))
-
-
-def reduced(number: Exact) -> Exact:
-    """Return a fraction in lowest terms."""
-    top, bottom = number
+    top, bottom = plus(one, (-other[0], other[1]))
     common = gcd(top, bottom)
     return top // common, bottom // common
 

@@ -12,13 +12,13 @@ A number that is infinite or not a number can't be added: it is a record on whic
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import lcm, nan
+from math import nan
 from operator import add as plain_sum
 from operator import sub
 from typing import Any, TypeAlias, TypeVar
 
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
-from streamproc.windowing.aggregates.exact import FRACTION, exact, minus, over, plus
+from streamproc.windowing.aggregates.exact import FRACTION, exact, minus, over, plus, scaled
 
 __all__ = ["count", "mean_of", "sum_of", "variance_of"]
 
@@ -52,14 +52,7 @@ def sum_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
 
     def add(total: Any, value: V) -> Any:
         number: Any = by(value)
-        # The two usual cases, at once: a call of a function would cost as much as they do.
-        if type(total) is FRACTION:
-            top, bottom = number.as_integer_ratio()
-            if bottom == total[1]:
-                return total[0] + top, bottom
-        elif not isinstance(number, float):
-            return total + number
-        return _plus(total, number)
+        return total + number if type(total) is int and type(number) is int else _more(total, number)
 
     return Aggregate("sum", create, add, _plus, _value, copy=identity, inverse=_minus, by=by)
 
@@ -76,7 +69,7 @@ def mean_of(by: Callable[[V], float]) -> Aggregate[V, Any, float]:
         return _total(by(value)), 1
 
     def add(so_far: tuple[Any, int], value: V) -> tuple[Any, int]:
-        return _plus(so_far[0], by(value)), so_far[1] + 1
+        return _more(so_far[0], by(value)), so_far[1] + 1
 
     def merge(one: tuple[Any, int], other: tuple[Any, int]) -> tuple[Any, int]:
         return _plus(one[0], other[0]), one[1] + other[1]
@@ -105,15 +98,15 @@ def variance_of(by: Callable[[V], float], *, population: bool = False) -> Aggreg
     """
 
     def create(value: V) -> Moments:
-        top, bottom = exact(by(value))
-        return 1, top, top * top, bottom
+        return _moments(by(value))
 
     def add(so_far: Moments, value: V) -> Moments:
-        top, bottom = exact(by(value))
         number, total, squares, below = so_far
-        if bottom == below:
-            return number + 1, total + top, squares + top * top, below
-        return _merged(so_far, (1, top, top * top, bottom))
+        one: Any = by(value)
+        top = scaled(one, below) if isinstance(one, float) else None
+        if top is None:
+            return _merged(so_far, _moments(one))
+        return number + 1, total + top, squares + top * top, below
 
     def result(so_far: Moments) -> float:
         number, total, squares, below = so_far
@@ -138,6 +131,15 @@ def _total(number: Any) -> Any:
     return int(number) if number is True or number is False else number
 
 
+def _more(total: Any, number: Any) -> Any:
+    """Return the sum of a total and a number."""
+    if type(total) is FRACTION and isinstance(number, float):
+        top = scaled(number, total[1])
+        if top is not None:
+            return total[0] + top, total[1]
+    return _plus(total, number)
+
+
 def _plus(total: Any, more: Any) -> Any:
     """Return the sum of two totals, or of a total and a number."""
     if type(total) is FRACTION or type(more) is FRACTION or isinstance(more, float):
@@ -155,10 +157,15 @@ def _value(total: Any) -> Any:
     return over(total) if type(total) is FRACTION else total
 
 
+def _moments(number: Any) -> Moments:
+    top, bottom = exact(number)
+    return 1, top, top * top, bottom
+
+
 def _merged(one: Moments, other: Moments) -> Moments:
     number, total, squares, below = one
     more_numbers, more, more_squares, bottom = other
-    together = lcm(below, bottom)
+    together = max(below, bottom)
     left, right = together // below, together // bottom
     return (
         number + more_numbers,
