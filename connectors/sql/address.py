@@ -5,6 +5,8 @@ An error must never repeat the URL as it was written: in one that is written wro
 
 from __future__ import annotations
 
+from urllib.parse import unquote, urlsplit
+
 from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
@@ -42,9 +44,7 @@ def read_url(text: str | URL) -> URL:
             f"asyncio, such as postgresql+asyncpg, sqlite+aiosqlite or mysql+asyncmy"
         )
     check_driver(url.drivername, dialect.driver)
-    if dialect.name == "sqlite" and (
-        url.database in (None, "", ":memory:") or "memory" in (url.query.get("mode"), url.query.get("vfs"))
-    ):
+    if dialect.name == "sqlite" and _is_in_memory(url):
         raise PipelineError(
             "SqlSink('sqlite://…'): a database in memory ends with the process, and what is published with it; "
             "expected a file: sqlite:///path, or sqlite:////absolute/path"
@@ -58,6 +58,15 @@ def read_url(text: str | URL) -> URL:
 def shown_address(url: URL) -> str:
     """Return a URL without user, password and options."""
     return URL.create(url.get_backend_name(), host=url.host, port=url.port, database=url.database).render_as_string()
+
+
+def _is_in_memory(url: URL) -> bool:
+    """Return whether a database of SQLite has no file, or one that SQLite removes in the end."""
+    name = url.database or ""
+    if name.startswith("file:"):
+        # A URL within the URL; https://www.sqlite.org/uri.html
+        name = unquote(urlsplit(name).path)
+    return name in ("", ":memory:") or url.query.get("mode") == "memory" or url.query.get("vfs") == "memdb"
 
 
 def _dialect(url: URL) -> Dialect:

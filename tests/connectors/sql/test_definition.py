@@ -42,6 +42,12 @@ def test_a_password_is_never_shown() -> None:
         "sqlite://",
         "sqlite:///:memory:",
         "sqlite:///file:x?mode=memory&uri=true",
+        "sqlite:///file:/x?vfs=memdb&uri=true",
+        "sqlite:///file::memory:?uri=true",
+        "sqlite:///file::memory:?cache=shared&uri=true",
+        "sqlite:///file:%253Amemory:?uri=true",
+        "sqlite:///file:?uri=true",
+        "sqlite:///file://localhost?uri=true",
     ],
 )
 def test_a_url_that_can_not_be_used(url: str) -> None:
@@ -49,6 +55,11 @@ def test_a_url_that_can_not_be_used(url: str) -> None:
         SqlSink[Any](url, "orders")
     assert "hunter2" not in str(raised.value)
     assert raised.value.__cause__ is None
+
+
+def test_a_url_of_sqlite_within_the_url_is_of_a_file() -> None:
+    sink = SqlSink[Any]("sqlite:///file:/tmp/orders.db?cache=private&uri=true", "orders")
+    assert sink.address.endswith("/tmp/orders.db")
 
 
 @pytest.mark.parametrize(
