@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,11 @@ from uuid import uuid4
 import psycopg
 from psycopg import sql
 
+from streamproc.eventtime.clock import SystemClock
+
 __all__ = ["Postgres"]
+
+_SECONDS = 60
 
 
 class Postgres:
@@ -50,13 +55,24 @@ class Postgres:
         """Run a statement."""
         self._connection.execute(statement.encode(), parameters or None)
 
+    async def until_waiting(self, count: int, waiting_for: str = "Lock") -> None:
+        """Return once so many other connections to the database wait for something; see `backends`."""
+        # PostgreSQL tells only who asks.
+        clock = SystemClock()
+        async with asyncio.timeout(_SECONDS):
+            while len(self.backends(waiting_for)) < count:
+                await clock.sleep_until(clock.now() + 10)
+
     def backends(self, waiting_for: str | None = None) -> list[int]:
         """Return the processes of other connections to the database; of those only which wait for something.
 
         Args:
             waiting_for: What they wait for, as ``pg_stat_activity.wait_event_type`` calls it.
         """
-        query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        query = (
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            " AND datname = current_database()"
+        )
         if waiting_for is not None:
             return [pid for (pid,) in self.rows(f"{query} AND wait_event_type = %s", waiting_for)]
         return [pid for (pid,) in self.rows(query)]

@@ -1,9 +1,9 @@
-"""`Proxy`: stands between a client and PostgreSQL, and cuts the connection at a COMMIT."""
+"""`Proxy`: stands between a client and PostgreSQL, cuts the connection at a COMMIT, or does something in between."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ class Proxy:
         self._parts = urlsplit(url)
         self._port = 0
         self._cut: Cut | None = None
+        self._first: tuple[bytes, Callable[[], None]] | None = None
         self.cuts = 0
         """How many connections it has cut."""
 
@@ -32,13 +33,18 @@ class Proxy:
     async def to(cls, url: str) -> AsyncGenerator[Proxy]:
         """Start one that passes on to a server."""
         proxy = cls(url)
-        server = await asyncio.start_server(proxy._pass_on, "127.0.0.1", 0)
-        proxy._port = server.sockets[0].getsockname()[1]
-        try:
-            yield proxy
-        finally:
-            server.close()
-            await server.wait_closed()
+        async with asyncio.TaskGroup() as connections:
+
+            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                connections.create_task(proxy._pass_on(reader, writer))
+
+            server = await asyncio.start_server(accept, "127.0.0.1", 0)
+            proxy._port = server.sockets[0].getsockname()[1]
+            try:
+                yield proxy
+            finally:
+                server.close()
+                await server.wait_closed()
 
     @property
     def url(self) -> str:
@@ -50,16 +56,26 @@ class Proxy:
         """Cut the connection at the next COMMIT: before the server gets it, or after it has obeyed, unheard."""
         self._cut = cut
 
+    def before(self, text: str, action: Callable[[], None]) -> None:
+        """Do something before the server gets the next statement that has a text in it."""
+        self._first = text.encode(), action
+
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server_reader, server_writer = await asyncio.open_connection(self._parts.hostname, self._parts.port)
         answers = asyncio.create_task(_copy(server_reader, writer))
         try:
             while data := await reader.read(1 << 16):
+                if self._first is not None and self._first[0] in data:
+                    _, action = self._first
+                    self._first = None
+                    action()
                 cut = self._cut if b"COMMIT;" in data else None
                 if cut is not None:
                     self._cut = None
                     self.cuts += 1
+                    # Until it has ended it reads what the server answers.
                     answers.cancel()
+                    await asyncio.wait([answers])
                     if cut == "after":
                         server_writer.write(data)
                         await server_reader.read(1 << 16)
@@ -81,5 +97,4 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
     except ConnectionError:
         pass
-    finally:
-        writer.close()
+    writer.close()
