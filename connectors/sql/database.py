@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import event
@@ -30,20 +30,24 @@ T = TypeVar("T")
 _PAUSES_MS = (50, 100, 200, 500, 1_000, 2_000, 5_000)
 """How long to wait before a further attempt; then always the last."""
 
-_START_MS = 60_000
-"""How long a database may be away when the job starts: longer than it takes to come up beside it."""
-
 _LOCK_MS = 10_000
 """How long to wait for a lock before it is reported; shorter where a transaction may not take twice as long."""
+
+_CLOSE_SECONDS = 5.0
+"""How long closing a connection may take."""
 
 _BEGIN = {
     # The lock for writing at once: one that is wanted later can be refused without waiting.
     "sqlite": "BEGIN IMMEDIATE",
-    # A transaction whose client is gone without a word must not hold its locks for ever; and what is acknowledged must
-    # be on the disk, for the job forgets it.
+    # A transaction whose client is gone without a word must not hold its locks for ever. While the server waits for the
+    # rest of a COPY it is not idle: there TCP has to ask whether anybody is left. And what is acknowledged must be on
+    # the disk, for the job forgets it.
     "postgresql": (
-        f"SELECT set_config('lock_timeout', '{_LOCK_MS}', true),"
+        "SELECT set_config('lock_timeout', '{lock_ms}', true),"
         " set_config('idle_in_transaction_session_timeout', '60000', true),"
+        " set_config('tcp_keepalives_idle', '30', true),"
+        " set_config('tcp_keepalives_interval', '10', true),"
+        " set_config('tcp_keepalives_count', '3', true),"
         " set_config('synchronous_commit', CASE current_setting('synchronous_commit')"
         " WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)"
     ),
@@ -64,7 +68,9 @@ class Database:
         self.address = shown_address(url)
         """What may be shown of the URL."""
         self._timeout = timeout
-        self._lock_ms = min(_LOCK_MS, round(timeout * 500))
+        # Zero would be no limit.
+        self._lock_ms = max(1, min(_LOCK_MS, round(timeout * 500)))
+        self._by_network = url.host is not None
         self._context = context
         self._errors = driver_errors(url)
         self._engine = create_async_engine(
@@ -85,6 +91,8 @@ class Database:
             try:
                 connection = await self._engine.connect()
             except (TypeError, ValueError) as error:
+                if isinstance(error, OSError):
+                    raise  # A certificate that can't be verified is both.
                 # Not as the cause, which could repeat the URL.
                 raise SinkError(f"{self.address} can't be opened by the options of its URL: {error}") from None
             try:
@@ -98,25 +106,24 @@ class Database:
             finally:
                 await connection.close()
 
-    async def patiently(self, attempt: Callable[[], Awaitable[T]], what: str, *, starting: bool = False) -> T:
+    async def patiently(self, attempt: Callable[[], Awaitable[T]], what: str, *, until: int | None = None) -> T:
         """Return what an attempt returns, tried again for as long as what hinders it may pass.
 
         Args:
             attempt: What to do. It may have been done when it fails.
             what: What it is, for errors.
-            starting: Whether to give up after a minute.
+            until: When to give up, in epoch milliseconds; None for never.
 
         Raises:
             SinkError: It will not work, or has not worked in time.
         """
         clock = self._context.clock
-        deadline = clock.now() + _START_MS
         tried = 0
         while True:
             try:
                 result = await attempt()
             except self._errors as error:
-                if not passes(error) or (starting and clock.now() >= deadline):
+                if not passes(error, by_network=self._by_network) or (until is not None and clock.now() >= until):
                     raise SinkError(
                         f"sink {self._context.name!r} can't {what} in {self.address}: {message_of(error)}"
                     ) from error
@@ -128,8 +135,11 @@ class Database:
                 return result
 
     async def close(self) -> None:
-        """Close the connection."""
-        await self._engine.dispose()
+        """Close the connection, also if the server doesn't answer."""
+        # Nothing depends on a farewell: drivers drop a connection whose closing is cancelled.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(self._timeout, _CLOSE_SECONDS)):
+                await self._engine.dispose()
 
 
 def driver_errors(url: URL) -> tuple[type[Exception], ...]:

@@ -1,12 +1,14 @@
 """Which errors of a database are worth waiting for.
 
 A lost connection, a server that starts or stops, a lock that somebody holds, a full disk: these end by themselves, or
-somebody ends them, and the same transaction succeeds then. A violated constraint or a missing permission comes again.
+somebody ends them, and the same transaction succeeds then. A violated constraint, a missing permission or a certificate
+that can't be verified comes again.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import ssl
 
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -35,8 +37,15 @@ _PASSING_MYSQL = {1040, 1053, 1205, 1213, 1290}
 """Too many connections, shutting down, lock wait timeout, deadlock, read-only."""
 
 
-def passes(error: Exception) -> bool:
-    """Return whether an error may be over when the transaction is tried again."""
+def passes(error: Exception, *, by_network: bool) -> bool:
+    """Return whether an error may be over when the transaction is tried again.
+
+    Args:
+        error: What SQLAlchemy or the driver has raised.
+        by_network: Whether the server is at the end of a network: then a file that is missing is not its socket.
+    """
+    if any(_is_about_tls(cause, by_network=by_network) for cause in _causes(error)):
+        return False
     if isinstance(error, OSError | TimeoutError | PoolTimeoutError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -65,7 +74,14 @@ def message_of(error: BaseException) -> str:
         return "no answer in time"
     cause = next(iter(_causes(error)), error)
     text = " ".join(str(cause).split()) or type(cause).__name__
+    if isinstance(cause, FileNotFoundError):
+        text = f"{text}: a file with a certificate or key for TLS, or the server's socket"
     return text if len(text) <= 500 else f"{text[:500]}…"
+
+
+def _is_about_tls(cause: BaseException, *, by_network: bool) -> bool:
+    """Return whether somebody has to change certificates, or what the URL and the environment say about them."""
+    return isinstance(cause, ssl.SSLCertVerificationError) or (by_network and isinstance(cause, FileNotFoundError))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

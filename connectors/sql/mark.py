@@ -10,6 +10,9 @@ It changes only in the transaction of a batch, together with the rows, or alone 
 with an UPDATE of the row, which locks it until the transaction ends: so they come one after the other, also when the
 one before belongs to a connection that is lost, and the outcome of a COMMIT that nobody has answered is known as soon
 as the row can be updated again.
+
+An instance that publishes knows what the row must say: what it has published last. A row that says anything else has
+lost what was acknowledged, as after a failover to a standby that had not received everything.
 """
 
 from __future__ import annotations
@@ -87,11 +90,10 @@ class MarkPlace:
         batch = self.table.c.batch_id
         return await self._update(connection, or_(batch.is_(None), batch <= committed), {"owner": owner})
 
-    async def advance(self, connection: AsyncConnection, owner: str, batch_id: int) -> bool:
-        """Write that a batch is published; return whether the instance is the owner and it was not published before."""
-        batch = self.table.c.batch_id
-        free = and_(self.table.c.owner == owner, or_(batch.is_(None), batch < batch_id))
-        return await self._update(connection, free, {"batch_id": batch_id})
+    async def advance(self, connection: AsyncConnection, owner: str, batch_id: int, *, after: int | None) -> bool:
+        """Write that a batch is published; return whether the instance is the owner and ``after`` was the last one."""
+        expected = and_(self.table.c.owner == owner, self.table.c.batch_id.is_not_distinct_from(after))
+        return await self._update(connection, expected, {"batch_id": batch_id})
 
     async def _update(
         self, connection: AsyncConnection, condition: ColumnElement[bool], values: dict[str, object]

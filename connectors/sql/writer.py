@@ -3,8 +3,8 @@
     start       look at the mark; give way if it is ahead of our state (only the engine can say so properly)
                 make the tables that are wanted and missing; look at the table to know what its columns take
                 take over: a transaction in which the mark gets us as its owner
-    publish     a transaction: the mark gets the batch id if we own it and it is smaller; the rows
-                the mark doesn't change: another owns it, or the batch is published
+    publish     a transaction: the mark gets the batch id if we own it and it says what we have published last; the rows
+                the mark doesn't change: another owns it, or the batch is published, or what was published is lost
                 whatever goes wrong: the same again on a new connection
 
 The UPDATE of the mark locks its row. So a new instance that takes over waits for the transaction that is under way and
@@ -18,6 +18,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Table, inspect
@@ -38,6 +39,9 @@ from .rows import Rows, rows_of
 from .target import Target, TargetError, describe_statement, describe_table
 
 __all__ = ["SqlWriter", "WriteOptions"]
+
+_START_MS = 60_000
+"""How long a database may be away when the job starts: longer than it takes to come up beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +95,13 @@ class SqlWriter(SinkWriter):
             SinkError: The database isn't there for a minute, or refuses; the table is missing or has no such key; or
                 what the sink has published before is not in this database.
         """
-        patiently = self._database.patiently
+        patiently = partial(self._database.patiently, until=self._context.clock.now() + _START_MS)
         try:
-            if not await patiently(self._is_behind, "read what is published", starting=True):
-                await patiently(self._make_tables, "make tables", starting=True)
+            if not await patiently(self._is_behind, "read what is published"):
+                await patiently(self._make_tables, "make tables")
                 self._context.step("tables_made")
-                await patiently(self._look, "look at what to write to", starting=True)
-                await patiently(self._take_over, "take over", starting=True)
+                await patiently(self._look, "look at what to write to")
+                await patiently(self._take_over, "take over")
                 self._context.step("taken_over")
         except TargetError as error:
             raise SinkError(f"sink {self._context.name!r} can't write to {self._database.address}: {error}") from None
@@ -179,21 +183,37 @@ class SqlWriter(SinkWriter):
 
     async def _take_over(self) -> None:
         """Become the instance that may publish, unless another has more than we know of."""
+        try:
+            self._published = await self._take_mark()
+        except IntegrityError:
+            # Another instance, that starts for the first time as well, has created the mark meanwhile.
+            self._published = await self._take_mark()
+
+    async def _take_mark(self) -> int | None:
+        """Become the owner of the mark unless it is ahead of our state; return the batch in it.
+
+        Raises:
+            IntegrityError: There was none, and another instance has created it at the same time.
+        """
         committed = self._context.committed
         async with self._database.transaction() as connection:
-            taken = await self._place.take(connection, self._me, committed=committed)
+            mark: Mark | None = None
+            if not await self._place.take(connection, self._me, committed=committed):
+                mark = await self._place.read(connection)
+                if mark is None:
+                    await self._place.create(connection, self._me)
+                else:
+                    # One that another instance has created since; or still one that is ahead.
+                    await self._place.take(connection, self._me, committed=committed)
             mark = await self._place.read(connection)
-            if mark is None:
-                await self._place.create(connection, self._me)
             self._context.step("owner_written")
-        assert taken or mark is None or (mark.batch or 0) > committed
-        self._published = None if mark is None else mark.batch
+        return None if mark is None else mark.batch
 
     async def _write(self, groups: Sequence[Rows], batch_id: int) -> None:
         """Publish a batch in one transaction, unless it is found to be published."""
         async with self._database.transaction() as connection:
-            if not await self._place.advance(connection, self._me, batch_id):
-                self._check_owner(await self._place.read(connection), batch_id)
+            if not await self._place.advance(connection, self._me, batch_id, after=self._published):
+                self._check_published(await self._place.read(connection), batch_id)
                 return
             self._context.step("batch_marked")
             for rows in groups:
@@ -201,24 +221,31 @@ class SqlWriter(SinkWriter):
                 self._context.step("rows_written")
         self._context.step("sql_committed")
 
-    def _check_owner(self, mark: Mark | None, batch_id: int) -> None:
+    def _check_published(self, mark: Mark | None, batch_id: int) -> None:
         """Return if the batch is published by this instance.
 
         Raises:
             FencedError: Another instance is the owner.
-            SinkError: Nobody is.
+            SinkError: Nobody is, or the database has lost what this instance has published before.
         """
+        where = f"sink {self._context.name!r}: its row in table {self._place.table.fullname!r} of"
         if mark is None:
             raise SinkError(
-                f"sink {self._context.name!r}: its row in table {self._place.table.fullname!r} of "
-                f"{self._database.address} was deleted while it ran, so it is not known whether batch {batch_id} is "
-                f"published. Restore the row, or start anew with other state"
+                f"{where} {self._database.address} was deleted while it ran, so it is not known whether batch "
+                f"{batch_id} is published. Restore the row, or start anew with other state"
             )
         if mark.owner != self._me:
             raise FencedError(
                 f"sink {self._context.name!r}: another instance of app {self._context.app!r}, shard "
                 f"{self._context.shard}, has taken over. This one has published nothing since, and stops: of each "
                 f"shard one instance may run"
+            )
+        if mark.batch != batch_id:
+            raise SinkError(
+                f"{where} {self._database.address} says that the last published batch is {mark.batch or 'none'}, and "
+                f"this instance has published {self._published or 'none'} last: the database has lost what it had "
+                f"acknowledged (a failover to a standby that was behind, a restored backup), or the row was changed. "
+                f"Bring back what is lost, or start anew with other state"
             )
 
     @property

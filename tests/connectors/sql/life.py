@@ -55,13 +55,14 @@ class Life:
         """The steps it has reached."""
         self.last: int | None = None
         """What `SinkWriter.start` has returned."""
+        self.clock = ImpatientClock()
         self._step = step
         self._waiting = asyncio.Event()
         self.writer: SinkWriter = sink.open(
             SinkContext(
                 "shop",
                 name,
-                ImpatientClock(),
+                self.clock,
                 step=self._reach,
                 blocked=self._report,
                 committed=committed,
