@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_UP, Context, Decimal
 from enum import Enum
 from math import isnan
 from typing import Any, TypeAlias, cast
@@ -31,6 +31,9 @@ Convert: TypeAlias = Callable[[Any], Any]
 
 _MOST_DIGITS, _MOST_DECIMALS = 131_071, 16_383
 """What PostgreSQL's NUMERIC holds: the largest exponent of a digit, and digits behind the point."""
+
+_EXACT = Context(prec=MAX_PREC, Emin=MIN_EMIN, Emax=MAX_EMAX, rounding=ROUND_HALF_UP)
+"""Rounds as databases do, and loses nothing else; that of a thread has 28 digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +160,8 @@ def _single(value: Any) -> float:
 
 
 def _decimal(precision: int | None, scale: int | None) -> Convert:
-    largest = None if precision is None else Decimal(10) ** (precision - (scale or 0))
-    step = None if precision is None else Decimal(1).scaleb(-(scale or 0))
+    before_point = None if precision is None else precision - (scale or 0)
+    step = Decimal((0, (1,), -(scale or 0)))
 
     def convert(value: Any) -> Decimal:
         value = _plain(value)
@@ -168,12 +171,9 @@ def _decimal(precision: int | None, scale: int | None) -> Convert:
         exponent = number.as_tuple().exponent
         if isinstance(exponent, int) and (number.adjusted() > _MOST_DIGITS or exponent < -_MOST_DECIMALS):
             raise _refused(f"a Decimal with at most {_MOST_DECIMALS} digits behind the point", value)
-        if largest is not None and step is not None and not number.is_nan():
-            try:
-                fits = number.is_finite() and abs(number.quantize(step)) < largest
-            except InvalidOperation:
-                fits = False
-            if not fits:
+        if before_point is not None and not number.is_nan():
+            rounded = number.quantize(step, context=_EXACT) if number.is_finite() else number
+            if not rounded.is_finite() or (rounded and rounded.adjusted() >= before_point):
                 raise _refused(f"a Decimal of NUMERIC({precision}, {scale or 0})", value)
         return number
 

@@ -42,7 +42,8 @@ class SqlSink(Sink[T]):
         table: The table, exactly as it is called.
         columns: The columns to write, in the order of tuples; None for all that a row has.
         row: A function of the element that returns the row.
-        key: The columns that rows are recognised by: rows are upserted. The table needs a unique index on them.
+        key: The columns that rows are recognised by: rows are upserted. The table needs a unique index on them, and a
+            row a value for each.
         statement: SQL to run for each row instead, with ``:name`` for the row's columns.
         create: A `Record` type: the table is made from its fields if it isn't there, with ``key`` as its primary key.
         schema: The schema of the table and of ``streamproc_batches``; None for the connection's default.

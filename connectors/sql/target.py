@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, inspect, text
@@ -16,10 +16,10 @@ from sqlalchemy.types import TypeEngine
 from streamproc.errors import EncodeError
 
 from .column import ANYTHING, SQLITE, Column, column_of
-from .insert import named_table
+from .postgres_table import look_at, server_encoding
 from .rows import Rows
 
-__all__ = ["Target", "TargetError", "describe_statement", "describe_table"]
+__all__ = ["Target", "TargetError", "check_encoding", "describe_statement", "describe_table"]
 
 _Type: TypeAlias = TypeEngine[Any]
 
@@ -59,12 +59,15 @@ class Target:
         name: How to call it in errors.
         columns: What each column, or parameter of a statement, takes.
         required: The columns that must have a value: NOT NULL and without a default.
+        key: The columns that rows are recognised by. They must have a value too: NULLs are all different, or all the
+            same, depending on how many rows are written at once.
         copies: Whether PostgreSQL's COPY can write to it.
     """
 
     name: str
     columns: Mapping[str, Column]
     required: frozenset[str] = frozenset()
+    key: frozenset[str] = frozenset()
     copies: bool = False
 
     def checked(self, rows: Rows) -> Rows:
@@ -85,12 +88,32 @@ class Target:
                 stored = column.values(given)
             except EncodeError as error:
                 raise EncodeError(f"{self.name}, column {name!r}: {error}") from None
+            if name in self.key and None in stored:
+                raise EncodeError(
+                    f"{self.name}, column {name!r}: expected a value, got None: it is in the key= that rows are "
+                    f"recognised by"
+                )
             if name in self.required and None in stored:
                 raise EncodeError(f"{self.name}, column {name!r}: expected a value, got None: it is NOT NULL")
             values.append(stored)
+        if missing := self.key.difference(rows.columns):
+            raise EncodeError(f"the row lacks {min(missing)!r}: it is in the key= that rows are recognised by")
         if missing := self.required.difference(rows.columns):
             raise EncodeError(f"the row lacks {min(missing)!r}: in {self.name} it is NOT NULL and has no default")
         return Rows(rows.columns, values)
+
+
+async def check_encoding(connection: AsyncConnection) -> None:
+    """Return if the database can hold every text.
+
+    Raises:
+        TargetError: It can't, so that it would refuse a text after the commit.
+    """
+    if connection.dialect.name == "postgresql" and (encoding := await server_encoding(connection)) != "UTF8":
+        raise TargetError(
+            f"the database's encoding is {encoding}, which can't hold every text: expected UTF8 (CREATE DATABASE … "
+            f"ENCODING 'UTF8' TEMPLATE template0)"
+        )
 
 
 async def describe_table(connection: AsyncConnection, table: str, schema: str | None, *, key: Sequence[str]) -> Target:
@@ -103,19 +126,39 @@ async def describe_table(connection: AsyncConnection, table: str, schema: str | 
         key: The columns that rows are recognised by; they need a primary key or a unique index of just these.
 
     Raises:
-        TargetError: It isn't there, or lacks the key.
+        TargetError: It isn't there, takes no rows, or lacks the key.
     """
     target = await connection.run_sync(_describe, table, schema, tuple(key))
-    if connection.dialect.driver != "asyncpg":
+    if connection.dialect.name != "postgresql":
+        if key and not await connection.run_sync(_is_unique, table, schema, tuple(key)):
+            raise _not_unique(target.name, key)
         return target
-    # COPY knows nothing of row-level security, and writes to views only by triggers of their own.
-    found = await connection.execute(
-        text(
-            "SELECT relkind IN ('r', 'p') AND NOT row_security_active(oid) FROM pg_class WHERE oid = to_regclass(:name)"
-        ),
-        {"name": connection.dialect.identifier_preparer.format_table(named_table(table, schema))},
+    found = await look_at(connection, table, schema, key)
+    if not found.takes_rows:
+        raise TargetError(
+            f"nothing can be inserted into {target.name}: expected a table, or a view of a single one, or a view with "
+            f"a trigger INSTEAD OF INSERT"
+        )
+    if key and found.has_rules:
+        raise TargetError(
+            f"{target.name} has rules for INSERT or UPDATE, with which PostgreSQL knows no upsert: make triggers of "
+            f"them, or leave out key="
+        )
+    if key and not found.is_unique:
+        raise _not_unique(target.name, key)
+    if key and found.is_deferrable:
+        raise TargetError(
+            f"{target.name} has a DEFERRABLE constraint on ({', '.join(key)}), the key= of SqlSink: PostgreSQL "
+            f"recognises no rows by one. Make one that isn't deferrable"
+        )
+    return replace(target, copies=found.copies and connection.dialect.driver == "asyncpg")
+
+
+def _not_unique(name: str, key: Sequence[str]) -> TargetError:
+    return TargetError(
+        f"{name} has neither a primary key nor a unique index on ({', '.join(key)}), which is the key= of SqlSink: "
+        f"make one, so that the database can recognise rows"
     )
-    return Target(target.name, target.columns, target.required, copies=bool(found.scalar()))
 
 
 def _describe(connection: Connection, table: str, schema: str | None, key: tuple[str, ...]) -> Target:
@@ -143,24 +186,21 @@ def _describe(connection: Connection, table: str, schema: str | None, key: tuple
         )
         if not (column["nullable"] or column.get("default") is not None or column.get("identity") or numbered):
             required.add(column["name"])
-    if key and set(key) != set(primary) and not _is_unique(inspector.get_indexes(table, schema), key):
-        constraints = inspector.get_unique_constraints(table, schema)
-        if not any(set(constraint["column_names"]) == set(key) for constraint in constraints):
-            listed = ", ".join(key)
-            raise TargetError(
-                f"{name} has neither a primary key nor a unique index on ({listed}), which is the key= of SqlSink: "
-                f"make one, so that the database can recognise rows"
-            )
-    return Target(name, columns, frozenset(required))
+    return Target(name, columns, frozenset(required), frozenset(key))
 
 
-def _is_unique(indexes: Sequence[Any], key: tuple[str, ...]) -> bool:
-    """Return whether one of the indexes is unique, for all rows, on just these columns."""
-    return any(
+def _is_unique(connection: Connection, table: str, schema: str | None, key: tuple[str, ...]) -> bool:
+    """Return whether a primary key or a unique index, for all rows, is on just these columns."""
+    inspector = inspect(connection)
+    constraints = [
+        inspector.get_pk_constraint(table, schema)["constrained_columns"],
+        *(constraint["column_names"] for constraint in inspector.get_unique_constraints(table, schema)),
+    ]
+    return any(set(columns) == set(key) for columns in constraints) or any(
         index["unique"]
         and set(index["column_names"]) == set(key)
         and not any(name.endswith("_where") for name in index.get("dialect_options", {}))
-        for index in indexes
+        for index in inspector.get_indexes(table, schema)
     )
 
 

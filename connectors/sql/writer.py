@@ -36,7 +36,7 @@ from .database import Database
 from .insert import UPSERT_DIALECTS
 from .mark import Mark, MarkPlace, mark_table
 from .rows import Rows, rows_of
-from .target import Target, TargetError, describe_statement, describe_table
+from .target import Target, TargetError, check_encoding, describe_statement, describe_table
 
 __all__ = ["SqlWriter", "WriteOptions"]
 
@@ -161,6 +161,7 @@ class SqlWriter(SinkWriter):
         """Learn what the columns take, and choose how to write them."""
         options = self._options
         async with self._database.transaction() as connection:
+            await check_encoding(connection)
             if options.statement is not None:
                 self._target = await describe_statement(connection, options.statement, options.columns)
                 self._bulk = ExecuteMany("", None, statement=options.statement)

@@ -103,6 +103,20 @@ async def test_the_last_row_of_a_key_stays(url: str, database: sqlite3.Connectio
     assert database.execute("SELECT count(*), min(note) FROM totals").fetchall() == [(3, "kept")]
 
 
+@pytest.mark.parametrize("count", [3, 2_500])
+@pytest.mark.parametrize("column", ["name TEXT PRIMARY KEY", "name REAL UNIQUE", "name INTEGER PRIMARY KEY"])
+async def test_a_key_must_have_a_value(url: str, database: sqlite3.Connection, column: str, count: int) -> None:
+    database.execute(f"CREATE TABLE totals ({column}, total INTEGER)")
+    async with Life.of(SqlSink[Any](url, "totals", key="name")) as life:
+        for name in (None, float("nan")):
+            with pytest.raises(EncodeError, match="column 'name': expected a value, got None: it is in the key="):
+                life.writer.encode(Batch([{"name": name, "total": i} for i in range(count)]))
+        with pytest.raises(EncodeError, match="the row lacks 'name': it is in the key="):
+            life.writer.encode(Batch([{"total": i} for i in range(count)]))
+        await life.publish(1, [{"name": 0, "total": i} for i in range(count)])
+    assert database.execute("SELECT total FROM totals").fetchall() == [(count - 1,)]
+
+
 async def test_rows_are_numbered_by_the_database(url: str, database: sqlite3.Connection) -> None:
     database.execute("CREATE TABLE words (id INTEGER PRIMARY KEY, word TEXT NOT NULL)")
     async with Life.of(SqlSink[Any](url, "words")) as life:
