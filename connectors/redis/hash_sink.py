@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass
+from itertools import chain
 from typing import Any
 
 from streamproc.batch import Batch
@@ -20,11 +21,12 @@ __all__ = ["RedisHashSink"]
 
 @dataclass(frozen=True)
 class RedisHashSink(RedisSink):
-    """Sets the fields of a hash for each row (HSET), so that Redis has the newest row of each key.
+    """Sets the fields of a hash for each key of a batch (HSET), so that Redis has the newest row of each key.
 
-    At-least-once: a batch that is sent again sets the same fields to the same values. In the meantime a reader may see
-    an older row of that batch for a moment, if the batch has several with the same key. The field ``_batch`` is the
-    batch id of the newest row: a row with an id that was seen before is a repeat.
+    At-least-once: a batch that is sent again sets the same fields to the same values. If several batches are sent
+    again, a reader may see an older one for a moment. The field ``_batch`` is the batch id of the newest row. A batch
+    sets a hash once, whatever number of rows it has for it: an id that is not above those that were seen in the hash
+    is a repeat. Ids begin at 1 again in an app that is started anew with other state.
 
     Fields that a later row lacks keep their values. Rows of different shards should have different keys, as those of a
     keyed stream have; otherwise the shard that comes last wins.
@@ -59,17 +61,22 @@ class RedisHashSink(RedisSink):
             to_ms(self.expire, what="RedisHashSink(expire=…)")
 
     def rows(self, batch: Batch) -> list[list[Text]]:
-        """Return for each row the name of its hash, then names and values of the fields."""
+        """Return for each hash its name, then names and values of the fields, those of later rows if they differ."""
         prefix = self.prefix
-        rows: list[list[Text]] = []
+        names: dict[bytes, Text] = {}
+        hashes: dict[bytes, dict[Text, Text]] = {}
         for key, value in self._keyed(batch):
             text = key_text(key)
             name = prefix + text if isinstance(text, str) else prefix.encode() + text
-            rows.append([name, *fields_of(value)])
-        return rows
+            # Redis knows no text: it is the same hash.
+            place = name.encode() if isinstance(name, str) else name
+            names.setdefault(place, name)
+            fields = iter(fields_of(value))
+            hashes.setdefault(place, {}).update(zip(fields, fields, strict=True))
+        return [[names[place], *chain.from_iterable(fields.items())] for place, fields in hashes.items()]
 
     def commands(self, rows: Sequence[Sequence[Text]], entry: OutboxEntry, producer: str) -> list[Command]:
-        """Return an HSET for each row, each with a PEXPIRE if hashes expire."""
+        """Return an HSET for each hash, each with a PEXPIRE if hashes expire."""
         sets: list[Command] = [("HSET", *row, "_batch", entry.batch_id) for row in rows]
         if self.expire is None:
             return sets

@@ -48,6 +48,21 @@ async def test_the_newest_row_of_a_key_wins(redis: Redis, url: str, unique: str)
 
 
 @pytest.mark.redis
+async def test_a_hash_has_one_content_for_a_batch_id(redis: Redis, url: str, unique: str) -> None:
+    seen: list[Any] = []
+
+    def look(_step: str) -> None:
+        seen.append(redis.hgetall(f"{unique}:é"))
+
+    sink = RedisHashSink(url, key=lambda row: row["k"], prefix=f"{unique}:", pipeline=1)
+    rows = [{"k": "é", "n": 1, "m": 1}, {"k": "b", "n": 1}, {"k": "é".encode(), "n": 2}, {"k": "é", "o": 3}]
+    await publish(sink, Batch(rows), step=look)
+    look("published")
+    assert [content for content in seen if content] == [{"k": "é", "n": "2", "m": "1", "o": "3", "_batch": "7"}] * 2
+    assert redis.hgetall(f"{unique}:b") == {"k": "b", "n": "1", "_batch": "7"}
+
+
+@pytest.mark.redis
 async def test_a_batch_that_is_published_again_changes_nothing(redis: Redis, url: str, unique: str) -> None:
     sink = RedisHashSink(url, prefix=f"{unique}:")
     for _ in range(2):
