@@ -25,6 +25,9 @@ class RedisStreamSink(RedisSink):
     the batch, from zero). For each producer the pair of ``_batch`` and ``_seq``, as numbers, only grows: an entry whose
     pair is not above all that were seen is a repeat. On a keyed stream, ``_key`` is the key.
 
+    Batch ids begin at 1 again in an app that is started anew with other state, and a reader would drop all that it
+    writes: give it another app name, sink name or stream then.
+
     Args:
         name: The key of the stream.
         maxlen: About how many entries the stream keeps, repeats included: Redis drops the oldest when it can drop many

@@ -1,7 +1,8 @@
 """`RedisWriter`: sends a batch's commands in pipelines, as often as it takes.
 
 Which errors are waited for: those of the connection, and a server that is still loading its data. An error of
-redis-py's class for lost connections can also be a refused password or certificate; those don't go away by waiting.
+redis-py's class for lost connections can also be a refused password, a database that the server doesn't have, or a file
+that isn't there; those don't go away by waiting.
 """
 
 # redis-py's own types leave open what many of its functions take.
@@ -27,6 +28,7 @@ from redis.exceptions import (
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    ResponseError,
 )
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import TimeoutError as LateError
@@ -175,7 +177,7 @@ class RedisWriter(SinkWriter):
             try:
                 result = await attempt()
             except (LostError, LateError, OSError) as error:
-                if reason := _lasting(error):
+                if reason := _lasting(error, by_socket=self._options.address.startswith("unix:")):
                     raise SinkError(f"{self._where} refuses the connection: {error}; {reason}") from error
                 if until is not None and clock.now() >= until:
                     raise SinkError(f"{self._where} can't be reached: {error}; start it, or correct the URL") from error
@@ -199,13 +201,22 @@ class RedisWriter(SinkWriter):
         )
 
 
-def _lasting(error: BaseException | None) -> str | None:
-    """Return what to do about an error that waiting doesn't help against; None where it may."""
+def _lasting(error: BaseException | None, *, by_socket: bool) -> str | None:
+    """Return what to do about an error that waiting doesn't help against; None where it may.
+
+    Args:
+        error: What redis-py has raised.
+        by_socket: Whether the server is at a Unix socket: a file that is missing may be that one.
+    """
     # redis-py wraps some errors, and which ones has changed between its versions.
     while error is not None:
         if isinstance(error, AuthenticationError | AuthorizationError):
             return "check user and password in the URL"
         if isinstance(error, ssl.SSLCertVerificationError):
             return "check the server's certificate, or name its authority with ?ssl_ca_certs=ca.pem in the URL"
+        if isinstance(error, FileNotFoundError) and not by_socket:
+            return "a file with a certificate or key that the URL names is not there"
+        if isinstance(error, ResponseError):
+            return "check the number of the database in the URL, and what the user may do"
         error = error.__cause__ or error.__context__
     return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
@@ -54,6 +54,12 @@ async def life(server: RedisServer) -> AsyncIterator[Life]:
     life = Life(RedisStreamSink(server.url, "ads", timeout="200ms"))
     yield life
     await life.writer.close()
+
+
+async def at_once(starting: Awaitable[int | None]) -> None:
+    """Wait for what doesn't wait on the virtual clock."""
+    async with asyncio.timeout(20):
+        await starting
 
 
 def values(server: RedisServer) -> list[str]:
@@ -127,6 +133,23 @@ async def test_a_refused_password_is_not_waited_for_and_not_shown() -> None:
         await life.writer.start()
         await life.publish(1, "a")
         await life.writer.close()
+
+
+@pytest.mark.redis
+async def test_a_database_that_the_server_does_not_have_is_not_waited_for(server: RedisServer) -> None:
+    life = Life(RedisStreamSink(f"{server.url}?db=99", "ads"))
+    with pytest.raises(SinkError, match="DB index is out of range; check the number of the database in the URL"):
+        await at_once(life.writer.start())
+    await life.writer.close()
+    assert life.reports == []
+
+
+async def test_a_certificate_that_is_not_there_is_not_waited_for() -> None:
+    life = Life(RedisStreamSink("rediss://127.0.0.1:1?ssl_ca_certs=nowhere.pem", "ads"))
+    with pytest.raises(SinkError, match="a file with a certificate or key that the URL names is not there"):
+        await at_once(life.writer.start())
+    await life.writer.close()
+    assert life.reports == []
 
 
 @pytest.mark.redis

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from redis import Redis
 
@@ -12,24 +10,8 @@ from streamproc.connectors.redis import RedisStreamSink
 from streamproc.errors import EncodeError, PipelineError
 from streamproc.io.sink import SinkContext
 from streamproc.testing import VirtualClock
+from tests.connectors.redis.reading import entries, without_repeats
 from tests.connectors.redis.writing import publish
-
-
-def entries(redis: Redis, name: str) -> list[dict[str, str]]:
-    found: Any = redis.xrange(name)
-    return [fields for _, fields in found]
-
-
-def without_repeats(entries: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Read a stream as its documentation says."""
-    seen: dict[str, tuple[int, int]] = {}
-    new: list[dict[str, str]] = []
-    for entry in entries:
-        place = int(entry["_batch"]), int(entry["_seq"])
-        if place > seen.get(entry["_producer"], (0, -1)):
-            seen[entry["_producer"]] = place
-            new.append(entry)
-    return new
 
 
 @pytest.mark.redis
