@@ -128,5 +128,6 @@ class CappedSessionContents(SessionContents):
             window.fresh = records
         window.stamp = None
         if inside and self.node.result_time != "end":
-            window.stamp = inside[0][0] if self.node.result_time == "earliest" else inside[-1][1]
+            stamp = inside[0][0] if self.node.result_time == "earliest" else inside[-1][1]
+            window.stamp = max(stamp, arrivals.given_through)
         return place, window

@@ -36,6 +36,8 @@ class Arrivals:
         values: The records as the aggregate's functions get them.
         times: Their timestamps.
         watermark: The watermark before the batch.
+        given_through: The watermark of the results before it: none may have an earlier time, or it would be late for
+            the operators behind.
     """
 
     run: BatchRun
@@ -44,6 +46,7 @@ class Arrivals:
     values: Sequence[Any]
     times: Sequence[int]
     watermark: int
+    given_through: int
 
     @property
     def now(self) -> int:
@@ -139,11 +142,11 @@ class Contents(ABC):
         places = list(zip(groups, keys, strict=True))
         found = self.combiner.combine(arrivals.run, batch, places, values)
         counts = Counter(places)
-        stamps = self._stamps(places, times)
+        stamps = self._stamps(places, times, arrivals.given_through)
         return {place: Part(accumulator, counts[place], stamps.get(place)) for place, accumulator in found.items()}
 
-    def _stamps(self, places: Sequence[Any], times: Sequence[int]) -> Mapping[Any, int]:
-        """Return the earliest or latest timestamp of each group and key, where results have that."""
+    def _stamps(self, places: Sequence[Any], times: Sequence[int], given_through: int) -> Mapping[Any, int]:
+        """Return the earliest or latest timestamp of each group and key, where results have that; none too early."""
         if self.node.result_time == "end":
             return {}
         better = min if self.node.result_time == "earliest" else max
@@ -151,7 +154,7 @@ class Contents(ABC):
         for place, time in zip(places, times, strict=True):
             before = stamps.get(place)
             stamps[place] = time if before is None else better(before, time)
-        return stamps
+        return {place: max(stamp, given_through) for place, stamp in stamps.items()}
 
     def load(self, run: BatchRun, keys: Iterable[Any], load: Callable[[Iterable[Any]], object]) -> set[Any]:
         """Bring what is kept for keys into the cache, and return the keys that state can't have: they have failed.

@@ -15,7 +15,7 @@ watermark of the last batch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from streamproc.batch import Batch
@@ -31,7 +31,7 @@ from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWin
 from streamproc.engine.operators.windows.sessions import SessionContents
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
-from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
+from streamproc.watermark import END_OF_TIME, START_OF_TIME
 from streamproc.windowing.assigners import LookBack, Session
 from streamproc.windowing.windows import Pane, Timing, WindowResult
 
@@ -59,8 +59,8 @@ class PanedWindowOperator(Operator, Windowed):
         (batch,) = inputs
         before = self.through
         watermark = max(before, batch.watermark.time)
-        touched = self._add(run, batch, before)
-        results = _Results()
+        results = _Results(self._given_through(before))
+        touched = self._add(run, batch, before, results.given_through)
         for place, window in self._candidates(run, touched, before, watermark):
             self._ask(run, place, window, watermark, results)
         self._close(run, before, watermark, results)
@@ -69,7 +69,9 @@ class PanedWindowOperator(Operator, Windowed):
             self._through.put(None, watermark)
         run.counts[self._node.name]["panes"] += len(results.values)
         keys = results.keys if self._node.keyed else None
-        return Batch(results.values, keys, results.times, watermark=self._held(batch.watermark, watermark))
+        return Batch(
+            results.values, keys, results.times, watermark=replace(batch.watermark, time=self._given_through(watermark))
+        )
 
     def next_due(self) -> int | None:
         """Return the time of the next trigger that waits for one."""
@@ -95,13 +97,13 @@ class PanedWindowOperator(Operator, Windowed):
             states.append(WindowState(window, status, opened.panes if opened else 0, closes_at))
         return states
 
-    def _add(self, run: BatchRun, batch: Batch, before: int) -> Touched:
+    def _add(self, run: BatchRun, batch: Batch, before: int, given_through: int) -> Touched:
         """Add the records of a batch to their windows."""
         keyed = self._node.keyed
         values = batch.values if keyed else batch.rows()
         keys = batch.keys or () if keyed else [None] * len(batch)
         times = [run.time] * len(batch) if batch.timestamps is None else batch.timestamps
-        touched, late = self._contents.add(Arrivals(run, batch, keys, values, times, before))
+        touched, late = self._contents.add(Arrivals(run, batch, keys, values, times, before, given_through))
         run.side_outputs[self._node.name, "late"] = batch.take(late)
         run.counts[self._node.name]["late"] += len(late)
         return touched
@@ -168,7 +170,9 @@ class PanedWindowOperator(Operator, Windowed):
         _, values = self._combiner.results(run, [None], [content])
         if not values:
             return
-        time = _time(window, node.result_time)
+        time = window.end - 1
+        if window.stamp is not None:
+            time = max(window.stamp, results.given_through)
         timing: Timing = "early" if window.on_time is None else ("late" if window.on_time else "on_time")
         pane = Pane(timing, window.panes, last=self._contents.is_expired(window.end, watermark))
         if node.panes == "retracting":
@@ -188,16 +192,17 @@ class PanedWindowOperator(Operator, Windowed):
         if window.on_time is not None:
             window.on_time = True
 
-    def _held(self, progress: Watermark, watermark: int) -> Watermark:
-        """Return the watermark of results: no later than what those may have that are to come."""
+    def _given_through(self, watermark: int) -> int:
+        """Return the watermark of results at one of the input: no later than what those may have that are to come."""
         hold = self._open.hold()
-        return Watermark(watermark if hold is None else min(watermark, hold), progress.idle)
+        return watermark if hold is None else min(watermark, hold)
 
 
 @dataclass(slots=True)
 class _Results:
-    """The results of a batch, as columns."""
+    """The results of a batch, as columns; their watermark before it is ``given_through``."""
 
+    given_through: int
     keys: list[Any] = field(default_factory=list[Any])
     values: list[WindowResult[Any]] = field(default_factory=list[WindowResult[Any]])
     times: list[int] = field(default_factory=list[int])
@@ -207,13 +212,6 @@ class _Results:
         self.keys.append(key)
         self.values.append(result)
         self.times.append(time)
-
-
-def _time(window: OpenWindow, result_time: str) -> int:
-    """Return the time of a window's result."""
-    if result_time == "end" or window.stamp is None:
-        return window.end - 1
-    return window.stamp
 
 
 def _contents(node: PanedWindow, open_windows: OpenWindows, tables: Tables) -> Contents:
