@@ -93,6 +93,9 @@ class Kafka:
 
             await _until(is_made)
             await _until(lambda: _has_leaders(admin, new.name, new.num_partitions))
+        # Who is to lead is known before it does: aiokafka asks again until each leader answers.
+        async with self._consumer(committed=False) as consumer:
+            await consumer.end_offsets([TopicPartition(new.name, number) for number in range(new.num_partitions)])
 
     async def add_partitions(self, topic: str, count: int) -> None:
         """Give a topic more partitions, ``count`` in all, and wait until they can be written."""
