@@ -1,0 +1,204 @@
+"""Wrong use of windows: it is refused while the pipeline is built, and told what is expected instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from streamproc import (
+    AfterCount,
+    AllOf,
+    AnyOf,
+    App,
+    Assigner,
+    AtWatermark,
+    Calendar,
+    Count,
+    Global,
+    Interval,
+    LookBack,
+    OperatorError,
+    PipelineError,
+    Repeated,
+    Session,
+    Sliding,
+    Stream,
+    Tumbling,
+    Window,
+    WindowResult,
+    count,
+)
+from streamproc.connectors.memory import MemorySource
+from streamproc.testing import run
+from streamproc.windowing import WindowAssigner
+
+Build = Callable[[], object]
+
+DURATION = 'expected a timedelta or text such as "500ms", "5s", "1m30s", "2h"'
+
+
+def numbers() -> Any:
+    """Return a stream of a job with a batch each half a second; any method can be called in any way."""
+    stream: Stream[int] = App("wrong", trigger=Interval("500ms")).source(MemorySource[int]())
+    return stream
+
+
+def window(assigner: Any = Tumbling("1s"), *slide: Any, **options: Any) -> Any:  # noqa: B008
+    return numbers().window(assigner, *slide, **options)
+
+
+def any_of(kind: Any, *args: Any, **options: Any) -> Any:
+    """Make something of whatever is given."""
+    return kind(*args, **options)
+
+
+ASSIGNERS: list[tuple[Build, str]] = [
+    (lambda: Tumbling("0s"), "the window's size is '0s': expected more than zero"),
+    (lambda: Tumbling("-1s"), f"the window's size is '-1s': {DURATION}"),
+    (lambda: Tumbling("10"), f"the window's size is '10': {DURATION}"),
+    (lambda: any_of(Tumbling, 10), f"the window's size is 10: {DURATION}"),
+    (lambda: Tumbling(timedelta(seconds=-1)), "expected more than zero"),
+    (lambda: Tumbling(timedelta(microseconds=5)), "the finest unit is a millisecond"),
+    (lambda: Tumbling("1s", offset=timedelta(seconds=-1)), "the window's offset is .*: expected zero or more"),
+    (lambda: Sliding("1s", every="0s"), "the window's slide is '0s': expected more than zero"),
+    (
+        lambda: Sliding("1s", every="1001ms"),
+        "windows of 1s every 1s1ms leave gaps in which records are lost: choose a slide of at most the size",
+    ),
+    (lambda: any_of(Calendar, "year"), r"""Calendar\('year'\): expected "day", "week" or "month\""""),
+    (lambda: Calendar("day", "Europe/Berlni"), """no time zone 'Europe/Berlni' .*: expected a name such as "Europe/"""),
+    (lambda: Calendar("day", "/etc/passwd"), "there is no time zone '/etc/passwd'"),
+    (lambda: Calendar("day", ""), "there is no time zone ''"),
+    (
+        lambda: any_of(Calendar, "week", week_starts="tuesday"),
+        r"""Calendar\(week_starts='tuesday'\): expected "monday" or "sunday\"""",
+    ),
+    (lambda: Session("0s"), "the session's gap is '0s': expected more than zero"),
+    (lambda: Session("0s", touching=True), "the session's gap is '0s': expected more than zero"),
+    (lambda: LookBack("0s"), "the window's size is '0s': expected more than zero"),
+    (lambda: Count(0), r"Count\(0, every=0\): expected 1 <= every <= n"),
+    (lambda: Count(3, every=4), r"Count\(3, every=4\): expected 1 <= every <= n"),
+    (lambda: Count(3, every=-1), r"Count\(3, every=-1\): expected 1 <= every <= n"),
+]
+
+OPTIONS: list[tuple[Build, str]] = [
+    (lambda: window(5), r"""window: expected Tumbling\("10s"\), Session\("30m"\), … or a length, got 5"""),
+    (lambda: window("soon"), f"the window's length is 'soon': {DURATION}"),
+    (lambda: window(Session), "or a length, got <class"),
+    (lambda: window(Tumbling("1s"), "1s"), r"a slide belongs to a length; Sliding\(…\) has its own"),
+    (lambda: window(allowed_latenes="1s"), "no option 'allowed_latenes': did you mean 'allowed_lateness'"),
+    (lambda: window(name="sums"), "window has no option 'name'"),
+    (lambda: window("1s", emit="final"), "window has no option 'emit'"),
+    (lambda: window(allowed_lateness=5), f"allowed_lateness is 5: {DURATION}"),
+    (lambda: window(allowed_lateness=None), f"allowed_lateness is None: {DURATION}"),
+    (lambda: window(allowed_lateness=timedelta(seconds=-1)), "allowed_lateness is .*: expected zero or more"),
+    (lambda: window(panes="accumulate"), "panes is 'accumulate': expected 'accumulating', 'discarding', 'retracting'"),
+    (lambda: window(result_time="start"), "result_time is 'start': expected 'end', 'earliest', 'latest'"),
+    (lambda: window(emit="finally"), "emit is 'finally': expected 'final', 'update'"),
+    (lambda: window(emit="final", trigger=AtWatermark()), "emit= is a name for a trigger: give one of emit= and trigg"),
+    (lambda: window(trigger="5s"), r"trigger is '5s': expected AtWatermark\(…\), AfterCount\(…\) or another"),
+    (lambda: window(trigger=AtWatermark), r"trigger is <class .*AtWatermark'>: expected AtWatermark\(…\)"),
+    (
+        lambda: window(Count(3), emit="update", allowed_lateness="1s"),
+        r"window\(Count\(…\), emit, allowed_lateness=…\): windows of so many records give one result, when they have",
+    ),
+    (lambda: window().aggregate(count), r"aggregate: expected an aggregate such as count\(\)"),
+    (lambda: window().aggregate(), r"aggregate: expected an aggregate such as count\(\)"),
+    (lambda: window().aggregate(count(), on_eror="skip"), "has no option 'on_eror': did you mean 'on_error'"),
+    (
+        lambda: window(Tumbling("1300ms")).aggregate(count()),
+        "the window's size is 1s300ms, which is no multiple of the batch interval of 500ms: change one of them, or use",
+    ),
+    (lambda: window(Tumbling("1s", offset="100ms")).aggregate(count()), "the window's offset is 100ms, which is no"),
+    (lambda: window(Sliding("1s", every="250ms")).aggregate(count()), "the window's slide is 250ms, which is no"),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), [*ASSIGNERS, *OPTIONS])
+def test_wrong_use_is_refused_and_told_what_is_expected(build: Build, message: str) -> None:
+    with pytest.raises(PipelineError, match=message):
+        build()
+
+
+NOT_YET: dict[str, Build] = {
+    "a text for an early trigger": lambda: any_of(AtWatermark, early="10s"),
+    "a class for an early trigger": lambda: any_of(AtWatermark, early=AfterCount),
+    "a text for a late trigger": lambda: any_of(AtWatermark, late="10s"),
+    "a text among several triggers": lambda: any_of(AnyOf, AfterCount(3), "10s"),
+    "a number among several triggers": lambda: any_of(AllOf, AfterCount(3), 5),
+    "a text to be repeated": lambda: any_of(Repeated, "10s"),
+    "a text for a number of records": lambda: any_of(AfterCount, "3"),
+    "a part of a record": lambda: any_of(AfterCount, 2.5),
+    "a text for a count": lambda: any_of(Count, "3"),
+    "a part of a record for a count": lambda: any_of(Count, 2.5),
+    "no time zone": lambda: any_of(Calendar, "day", None),
+    "a class of windows that have a slide": lambda: window(Tumbling).aggregate(count()),
+    "no function to reduce with": lambda: window().reduce(7),
+    "no aggregate at all": lambda: window().map(str),
+}
+
+
+@pytest.mark.xfail(strict=True, reason="it is taken, or fails with an error that does not say what is expected")
+@pytest.mark.parametrize("build", NOT_YET.values(), ids=list(NOT_YET))
+def test_what_a_type_checker_finds_is_refused_too(build: Build) -> None:
+    with pytest.raises(PipelineError):
+        build()
+
+
+@pytest.mark.parametrize("assigner", [Global(), LookBack("1s"), Session("1s"), Calendar("day"), Sliding("1s", "1s")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"emit": "final", "allowed_lateness": "0s", "panes": "retracting"},
+        {"trigger": AtWatermark(early=AfterCount(1)), "result_time": "earliest", "allowed_lateness": "1d"},
+        {"trigger": AfterCount(1), "panes": "discarding"},
+    ],
+)
+def test_each_kind_of_windows_takes_each_option(assigner: WindowAssigner, options: dict[str, Any]) -> None:
+    results: list[WindowResult[int]] = run(
+        [5], lambda s: s.event_time(lambda t: t).window(assigner, **options).aggregate(count())
+    )
+    assert {result.value for result in results} == {1}
+
+
+class Returning(Assigner):
+    """An assigner that returns what it is given."""
+
+    def __init__(self, windows: Any) -> None:
+        self.windows = windows
+
+    def assign(self, timestamp: int) -> Iterable[Window]:
+        if timestamp == 13:
+            raise ValueError("thirteen")
+        found: Iterable[Window] = self.windows
+        return found
+
+
+def counted(assigner: Assigner, **options: Any) -> list[WindowResult[int]]:
+    return run([5, 13, 7], lambda s: s.event_time(lambda t: t).window(assigner).aggregate(count(), **options))
+
+
+def test_a_window_that_does_not_hold_the_time_is_an_error_of_the_program_whatever_the_policy() -> None:
+    for options in ({}, {"on_error": "skip"}):
+        with pytest.raises(
+            PipelineError, match=r"Returning: assign\(5\) has returned Window\(start=6, .* doesn't hold"
+        ):
+            counted(Returning([Window(6, 9)]), **options)
+
+
+def test_an_assigner_that_fails_names_the_record_and_can_be_skipped() -> None:
+    assigner = Returning([Window(5, 8)])
+    with pytest.raises(OperatorError, match=r"ValueError: thirteen\n  function: Returning\.assign"):
+        counted(assigner)
+    results = counted(assigner, on_error="skip")
+    assert [(result.start, result.end, result.value) for result in results] == [(5, 8, 2)]
+
+
+@pytest.mark.parametrize("windows", [Window(5, 6), [5], None])
+def test_what_is_no_window_is_a_failure_of_the_assigner(windows: Any) -> None:
+    with pytest.raises(OperatorError, match=r"function: Returning\.assign"):
+        counted(Returning(windows))
