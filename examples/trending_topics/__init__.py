@@ -1,0 +1,1 @@
+"""The hashtags that are used most, over the last ten minutes, each minute."""
