@@ -44,7 +44,7 @@ from streamproc.windowing.triggers import (
     Repeated,
     WindowTrigger,
 )
-from streamproc.windowing.windows import Pane, Window, WindowResult
+from streamproc.windowing.windows import Pane, Timing, Window, WindowResult
 
 __all__ = [
     "AfterCount",
@@ -65,6 +65,7 @@ __all__ = [
     "Repeated",
     "Session",
     "Sliding",
+    "Timing",
     "Trailing",
     "Tumbling",
     "Window",

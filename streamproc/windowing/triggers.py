@@ -119,6 +119,8 @@ class AfterCount(WindowTrigger):
 class AfterDelay(WindowTrigger):
     """Once so much processing time has passed since the first record of what is to be given.
 
+    It is looked at once a batch: so results come up to a batch interval later.
+
     Example:
         >>> AfterDelay("10s")
         AfterDelay(delay_ms=10000)

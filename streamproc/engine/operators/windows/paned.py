@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Any
 
 from streamproc.batch import Batch
@@ -31,7 +32,7 @@ from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWin
 from streamproc.engine.operators.windows.sessions import SessionContents
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
-from streamproc.watermark import END_OF_TIME, START_OF_TIME
+from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
 from streamproc.windowing.assigners import LookBack, Session
 from streamproc.windowing.windows import Pane, Timing, WindowResult
 
@@ -63,15 +64,15 @@ class PanedWindowOperator(Operator, Windowed):
         touched = self._add(run, batch, before, results.given_through)
         for place, window in self._candidates(run, touched, before, watermark):
             self._ask(run, place, window, watermark, results)
-        self._close(run, before, watermark, results)
+        last_end = self._close(run, before, watermark, results)
         self._contents.expire(before, watermark)
-        if watermark != before:
-            self._through.put(None, watermark)
-        run.counts[self._node.name]["panes"] += len(results.values)
-        keys = results.keys if self._node.keyed else None
-        return Batch(
-            results.values, keys, results.times, watermark=replace(batch.watermark, time=self._given_through(watermark))
-        )
+        # At the end of time, what was given is closed; if the input grows and is read on, later windows aren't.
+        through = watermark if watermark != END_OF_TIME else max(before, last_end + self._node.allowed_lateness_ms)
+        if through != before:
+            self._through.put(None, through)
+        run.counts[self._node.name]["panes"] += len(results)
+        progress = replace(batch.watermark, time=self._given_through(watermark))
+        return results.batch(progress, keyed=self._node.keyed)
 
     def next_due(self) -> int | None:
         """Return the time of the next trigger that waits for one."""
@@ -145,8 +146,9 @@ class PanedWindowOperator(Operator, Windowed):
         self._open.set_timer(moved, window, self._node.trigger.due(window.memory))
         self._open.put(moved, window)
 
-    def _close(self, run: BatchRun, before: int, watermark: int, results: _Results) -> None:
-        """Remove the windows whose allowed lateness is over, and give what they have not given."""
+    def _close(self, run: BatchRun, before: int, watermark: int, results: _Results) -> int:
+        """Remove the windows whose allowed lateness is over, give what they have not given, and return the last end."""
+        last_end = START_OF_TIME
         lateness = self._node.allowed_lateness_ms
         through = watermark if watermark == END_OF_TIME else watermark - lateness
         for place, window in self._open.due(before - lateness, through):
@@ -158,6 +160,8 @@ class PanedWindowOperator(Operator, Windowed):
             self._open.delete(place, window)
             self._contents.closed(place)
             run.counts[self._node.name]["expired"] += 1
+            last_end = max(last_end, window.end)
+        return last_end
 
     def _give(self, run: BatchRun, place: Place, window: OpenWindow, watermark: int, results: _Results) -> None:
         """Give a window's result, where it has one to give."""
@@ -177,9 +181,9 @@ class PanedWindowOperator(Operator, Windowed):
         pane = Pane(timing, window.panes, last=self._contents.is_expired(window.end, watermark))
         if node.panes == "retracting":
             for start, end, value in window.given or ():
-                results.add(place[2], WindowResult(start, end, value, pane, retracts=True), time)
+                results.add(window, place[2], WindowResult(start, end, value, pane, retracts=True), time)
             window.given = [(window.start, window.end, values[0])]
-        results.add(place[2], WindowResult(window.start, window.end, values[0], pane), time)
+        results.add(window, place[2], WindowResult(window.start, window.end, values[0], pane), time)
         window.panes += 1
         window.fresh = 0
         self._note_given(window)
@@ -200,18 +204,25 @@ class PanedWindowOperator(Operator, Windowed):
 
 @dataclass(slots=True)
 class _Results:
-    """The results of a batch, as columns; their watermark before it is ``given_through``."""
+    """The results of a batch; their watermark before it is ``given_through``."""
 
     given_through: int
-    keys: list[Any] = field(default_factory=list[Any])
-    values: list[WindowResult[Any]] = field(default_factory=list[WindowResult[Any]])
-    times: list[int] = field(default_factory=list[int])
+    _rows: list[tuple[int, int, Any, WindowResult[Any], int]] = field(
+        default_factory=list[tuple[int, int, Any, WindowResult[Any], int]]
+    )
 
-    def add(self, key: Any, result: WindowResult[Any], time: int) -> None:
-        """Add a result."""
-        self.keys.append(key)
-        self.values.append(result)
-        self.times.append(time)
+    def add(self, window: OpenWindow, key: Any, result: WindowResult[Any], time: int) -> None:
+        """Add a result of a window, or what it takes back."""
+        self._rows.append((window.end, window.start, key, result, time))
+
+    def batch(self, watermark: Watermark, *, keyed: bool) -> Batch:
+        """Return them in the order of their windows' ends."""
+        rows = sorted(self._rows, key=itemgetter(0, 1))
+        keys = [key for _, _, key, _, _ in rows] if keyed else None
+        return Batch([row[3] for row in rows], keys, [row[4] for row in rows], watermark=watermark)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def _contents(node: PanedWindow, open_windows: OpenWindows, tables: Tables) -> Contents:

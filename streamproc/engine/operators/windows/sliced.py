@@ -114,8 +114,12 @@ class SlicedWindowOperator(Operator, Windowed):
             else:
                 found = dict(self._totals.roll(run, end))
             self._give(run, window, found, results, late=False)
+        through = watermark
+        if watermark == END_OF_TIME:
+            # What was given is closed; if the input grows and is read on, later windows aren't.
+            through = self._slices.last_end(starts[-1]) + self._lateness if starts else START_OF_TIME
         self._close(run, starts, watermark)
-        self._table.through = max(self._table.through, watermark)
+        self._table.through = max(self._table.through, through)
 
     def _close(self, run: BatchRun, starts: Sequence[int], watermark: int) -> None:
         """Remove what no window needs any more."""
