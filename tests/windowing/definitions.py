@@ -144,7 +144,11 @@ CASES: dict[str, Case] = {
         # Where all floats have been taken out again, it is a float still.
         lambda found, expected: bool(found == (float(expected) if isinstance(found, float) else expected)),
     ),
-    "sum of truths": Case(sum_of(lambda item: item.number > 0), lambda items: sum(n > 0 for n in numbers(items))),
+    "sum of truths": Case(
+        sum_of(lambda item: item.number > 0),
+        lambda items: sum(n > 0 for n in numbers(items)),
+        lambda found, expected: type(found) is int and found == expected,
+    ),
     "least": Case(min_of(number_of), lambda items: min(numbers(items))),
     "most": Case(max_of(number_of), lambda items: max(numbers(items))),
     "mean": Case(mean_of(number_of), lambda items: statistics.mean(numbers(items))),

@@ -133,6 +133,23 @@ def test_the_approximate_count_is_off_by_no_more_than_it_says() -> None:
     assert len(encode_value(registers)) <= 4_100
 
 
+@pytest.mark.parametrize("sizes", [(3_000, 9), (9, 3_000), (3_000, 3_000), (900, 900), (20, 20)])
+def test_the_approximate_count_of_parts_is_that_of_the_whole(sizes: tuple[int, int]) -> None:
+    case: Aggregate[int, Any, int] = distinct_count(approximate=True)
+
+    def total(numbers: range) -> Any:
+        registers = case.create(numbers[0])
+        for number in numbers:
+            registers = case.add(registers, number)
+        return registers
+
+    for start in range(0, 1_000_000, 50_000):
+        one, other = range(start, start + sizes[0]), range(start + sizes[0] - 5, start + sum(sizes))
+        whole = total(range(start, start + sum(sizes)))
+        merged = case.merge(case.copy(total(one)), total(other))
+        assert merged == whole  # in the same form, too: bytes as soon as there are many
+
+
 def test_the_approximate_count_refuses_what_has_no_order() -> None:
     case: Aggregate[frozenset[str], Any, int] = distinct_count(approximate=True)
     with pytest.raises(TypeError, match=r"of a frozenset, which has no order"):
