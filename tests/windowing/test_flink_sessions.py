@@ -153,9 +153,9 @@ SESSIONS: dict[str, tuple[Any, dict[str, Any], str]] = {
         Session("3s"),
         {"trigger": Repeated(AfterCount(4)), "panes": "discarding"},
         """
-        1 1000 2000    ->
-        6500 6800 7000 ->
-        4500           -> 1..10000 of 1 1000 2000 4500 6500 6800 7000, early 0
+        1 1000         ->
+        6500           ->
+        3600           -> 1..9500 of 1 1000 3600 6500, early 0
         end            ->
         """,
     ),

@@ -10,6 +10,7 @@ import pytest
 
 from streamproc import (
     AfterCount,
+    Aggregate,
     AllOf,
     AnyOf,
     App,
@@ -17,6 +18,7 @@ from streamproc import (
     AtWatermark,
     Calendar,
     Count,
+    DeadLetterRecord,
     Global,
     Interval,
     LookBack,
@@ -30,8 +32,9 @@ from streamproc import (
     Window,
     WindowResult,
     count,
+    dead_letter,
 )
-from streamproc.connectors.memory import MemorySource
+from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import run
 from streamproc.windowing import WindowAssigner
 
@@ -202,3 +205,42 @@ def test_an_assigner_that_fails_names_the_record_and_can_be_skipped() -> None:
 def test_what_is_no_window_is_a_failure_of_the_assigner(windows: Any) -> None:
     with pytest.raises(OperatorError, match=r"function: Returning\.assign"):
         counted(Returning(windows))
+
+
+@pytest.mark.xfail(strict=True, reason="records are put into it as often as it is returned")
+def test_a_window_that_is_returned_twice_is_one_window() -> None:
+    results = counted(Returning([Window(5, 8), Window(5, 8)]), on_error="skip")
+    assert [(result.start, result.end, result.value) for result in results] == [(5, 8, 2)]
+
+
+def unfit(values: list[int]) -> int:
+    raise ValueError(f"{len(values)} values")
+
+
+@pytest.mark.parametrize(
+    ("options", "failures"),
+    [
+        ({}, ["2 values", "1 values"]),
+        pytest.param(
+            {"trigger": AtWatermark(early=AfterCount(9))},
+            ["2 values", "1 values"],
+            marks=pytest.mark.xfail(strict=True, reason="at the close it is tried again"),
+        ),
+        pytest.param(
+            {"emit": "update"},
+            ["1 values", "2 values", "1 values"],
+            marks=pytest.mark.xfail(strict=True, reason="at the close it is tried again"),
+        ),
+    ],
+)
+def test_a_result_that_fails_has_failed_once(options: dict[str, Any], failures: list[str]) -> None:
+    dead = MemorySink[DeadLetterRecord]()
+    lists = Aggregate[int, list[int], int]("lists", lambda v: [v], lambda a, v: [*a, v], lambda a, b: a + b, unfit)
+    found: list[object] = run(
+        [[5], [7], [12]],
+        lambda s: (
+            s.event_time(lambda t: t).window(Tumbling("10ms"), **options).aggregate(lists, on_error=dead_letter(dead))
+        ),
+    )
+    assert found == []
+    assert [letter.error for letter in dead.values] == [f"ValueError: {failure}" for failure in failures]
