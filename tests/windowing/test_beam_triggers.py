@@ -14,13 +14,19 @@ from streamproc import (
     AfterDelay,
     AllOf,
     AnyOf,
+    App,
+    Asap,
     AtWatermark,
     Global,
     OnClose,
     Repeated,
     Sliding,
     Tumbling,
+    count,
 )
+from streamproc.connectors.memory import MemorySink, MemorySource
+from streamproc.testing import Driver
+from streamproc.windowing import WindowTrigger
 from tests.windowing.story import tell
 
 TENS = Tumbling("10ms")
@@ -293,3 +299,45 @@ def test_the_global_window_gives_what_its_trigger_says_and_the_rest_when_the_inp
         panes="discarding",
     )
     tell(Global(), "1 ->\nwatermark=1000 ->\nend -> always of 1, on time 0 last")
+
+
+@pytest.mark.xfail(strict=True, reason="all of several wait for the last delay, also if its part is ready without it")
+def test_a_result_does_not_wait_for_a_delay_that_nothing_needs() -> None:
+    tell(
+        TENS,
+        """
+        1 now=1s    ->
+        now=2s      -> 0..10 of 1, early 0
+        2 now=20s   ->
+        now=21s     -> 0..10 of 1 2, early 1
+        """,
+        trigger=Repeated(AllOf(AfterDelay("1s"), AnyOf(AfterCount(1), AfterDelay("9s")))),
+    )
+
+
+RECORDS_AND_TIME = AllOf(AfterCount(2), AfterDelay("3s"))
+
+
+@pytest.mark.xfail(strict=True, reason="what is due stays so when its time has come and others are not ready")
+@pytest.mark.parametrize(
+    ("trigger", "results"),
+    [
+        (Repeated(RECORDS_AND_TIME), 0),
+        (AtWatermark(early=RECORDS_AND_TIME), 0),
+        (Repeated(AnyOf(RECORDS_AND_TIME, AfterDelay("6s"))), 1),
+    ],
+)
+async def test_a_trigger_that_waits_for_records_wakes_nobody(trigger: WindowTrigger, results: int) -> None:
+    source, sink = MemorySource[int](), MemorySink[Any]()
+    app = App("waiting", trigger=Asap())
+    times = app.source(source).event_time(lambda time: time, idle_after=None)
+    times.window(Tumbling("10ms"), trigger=trigger).aggregate(count()).to(sink)
+    driver = Driver(app)
+    await driver.start()
+    # Three batches are enough: one for the record, and one when each time has come.
+    driver.crash_at("after_process", 6)
+    source.send([1])
+    await driver.advance("10s")
+    assert not driver.crashed, "empty batches follow one another without end"
+    assert len(sink.values) == results
+    await driver.stop()
