@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypedDict, TypeVar, Unpack, get_args, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, get_args, overload
 
 from streamproc.dataflow.dataflow import check_window
 from streamproc.dataflow.nodes import Node
@@ -84,7 +84,7 @@ class Windowing:
         Raises:
             PipelineError: It is no assigner, or an option is wrong.
         """
-        if not (isinstance(assigner, _ASSIGNERS) or hasattr(assigner, "slide_ms")):
+        if isinstance(assigner, type) or not (isinstance(assigner, _ASSIGNERS) or hasattr(assigner, "slide_ms")):
             raise PipelineError(f'window: expected Tumbling("10s"), Session("30m"), … or a length, got {assigner!r}')
         refuse_unknown("window", options, WindowOptions)
         if isinstance(assigner, Count) and options:
@@ -170,6 +170,11 @@ class WindowedStream(Generic[T]):
         self._of = stream
         self._windowing = windowing
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise _no_aggregate(name)
+
     @overload
     def aggregate(
         self, aggregate: Aggregate[T, Any, R], /, **options: Unpack[OperatorOptions]
@@ -217,6 +222,11 @@ class KeyedWindowedStream(Generic[K, V]):
         self._of = stream
         self._windowing = windowing
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            raise _no_aggregate(name)
+
     @overload
     def aggregate(
         self, aggregate: Aggregate[V, Any, R], /, **options: Unpack[OperatorOptions]
@@ -252,6 +262,13 @@ class KeyedWindowedStream(Generic[K, V]):
 
 
 _ASSIGNERS = (Tumbling, Sliding, Calendar, Session, LookBack, Count, Global, Assigner)
+
+
+def _no_aggregate(name: str) -> Exception:
+    """Return the error of who uses windows like a stream."""
+    if name.startswith("_"):
+        return AttributeError(name)
+    return PipelineError(f"{name}() works on the results of windows: call aggregate(...) or reduce(...) before it")
 
 
 def _windowing(assigner: WindowAssigner, slide: object, options: Any) -> Windowing:

@@ -165,7 +165,7 @@ class Calendar:
             raise PipelineError(f'Calendar(week_starts={week_starts!r}): expected "monday" or "sunday"')
         try:
             ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
             raise PipelineError(
                 f"Calendar: there is no time zone {zone!r} on this machine: expected a name such as "
                 f'"Europe/Berlin"; where no zones are installed at all, `pip install tzdata` brings them'
@@ -256,8 +256,8 @@ class Count:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "every", self.every or self.n)
-        if not 1 <= self.every <= self.n:
-            raise PipelineError(f"Count({self.n}, every={self.every}): expected 1 <= every <= n")
+        if {type(self.n), type(self.every)} != {int} or not 1 <= self.every <= self.n:
+            raise PipelineError(f"Count({self.n!r}, every={self.every!r}): expected 1 <= every <= n, as integers")
 
     def __str__(self) -> str:
         return f"{self.n} records, every {self.every}"

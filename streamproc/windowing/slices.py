@@ -21,6 +21,9 @@ from streamproc.windowing.windows import Window
 
 __all__ = ["CalendarSlices", "PeriodicSlices", "Slices", "slices_of"]
 
+_YEAR_10000 = 253_402_300_800_000
+"""The end of all times that records can have."""
+
 
 class Slices(ABC):
     """The arithmetic of which slice, which windows, and what is due. Windows end one after the other."""
@@ -154,12 +157,25 @@ class CalendarSlices(Slices):
 
     def start(self, timestamp: int) -> int:
         """Return the start of the window that holds a timestamp."""
-        last = self._last
-        if not last.start <= timestamp < last.end:
-            # Few windows are asked for at a time, and most often the same again.
-            local = datetime.fromtimestamp(timestamp // 1000, UTC).astimezone(self._zone)
-            last = self._last = self._holding(local.year, local.month, local.day)
-        return last.start
+        if not self._last.start <= timestamp < self._last.end:
+            self._last = self._window_of(timestamp)
+        return self._last.start
+
+    def _window_of(self, timestamp: int) -> Window:
+        utc = datetime.fromtimestamp(timestamp // 1000, UTC)
+        try:
+            local = utc.astimezone(self._zone)
+        except OverflowError:  # The last hours of the year 9999.
+            local = utc
+        window = self._holding(local.year, local.month, local.day)
+        # Where clocks are set back across midnight, a day begins, is interrupted by the end of the one before, and goes
+        # on: all of that belongs to it.
+        return self._window_behind(window) if timestamp >= window.end else window
+
+    def _window_behind(self, window: Window) -> Window:
+        """Return the window that begins where another ends."""
+        first = datetime.fromtimestamp(window.end // 1000, UTC).astimezone(self._zone)
+        return self._holding(first.year, first.month, first.day)
 
     def starts(self, timestamps: Sequence[int]) -> list[int]:
         """Return the start of the window of each timestamp."""
@@ -187,19 +203,21 @@ class CalendarSlices(Slices):
 
     def _find(self, year: int, month: int, day: int) -> Window:
         """Return the window that holds a day."""
-        date = datetime(year, month, day, tzinfo=self._zone)
+        start, days = datetime(year, month, day, tzinfo=self._zone), 1
         match self._calendar.unit:
-            case "day":
-                start, end = date, date + timedelta(days=1)
             case "week":
-                weekday = date.weekday() if self._calendar.week_starts == "monday" else (date.weekday() + 1) % 7
-                start = date - timedelta(days=weekday)
-                end = start + timedelta(days=7)
+                weekday = start.weekday() if self._calendar.week_starts == "monday" else (start.weekday() + 1) % 7
+                start, days = start - timedelta(days=weekday), 7
             case "month":
-                start = date.replace(day=1)
-                end = (start + timedelta(days=31)).replace(day=1)
-        # Arithmetic on local times keeps midnight at midnight; only here are they placed on the line of time.
-        return Window(_epoch_ms(start), _epoch_ms(end))
+                start, days = start.replace(day=1), 31
+            case _:
+                pass
+        # Arithmetic on local times keeps midnight at midnight; only then are they placed on the line of time.
+        try:
+            end = start + timedelta(days=days)
+        except OverflowError:
+            return Window(_epoch_ms(start), _YEAR_10000)
+        return Window(_epoch_ms(start), _epoch_ms(end.replace(day=1) if self._calendar.unit == "month" else end))
 
 
 def slices_of(assigner: Periodic | Calendar, *, at_most: int | None = None) -> Slices:

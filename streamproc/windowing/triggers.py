@@ -71,9 +71,21 @@ class WindowTrigger(ABC):
             passed: Whether the watermark is at the end of what they became.
         """
 
-    def due(self, memory: Any) -> int | None:
-        """Return the time at which it becomes ready without further records; None for never."""
+    def due(self, memory: Any, now: int) -> int | None:
+        """Return the time, behind now, at which it may become ready without further records; None for never."""
         return None
+
+
+def _check(where: str, trigger: object) -> None:
+    """Refuse what is no trigger.
+
+    Raises:
+        PipelineError: It is none.
+    """
+    if not isinstance(trigger, WindowTrigger):
+        raise PipelineError(
+            f'{where}: {trigger!r} is no trigger: expected AfterCount(100), AfterDelay("10s") or another'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +100,8 @@ class AfterCount(WindowTrigger):
     n: int
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise PipelineError(f"AfterCount({self.n}): expected at least 1")
+        if type(self.n) is not int or self.n < 1:
+            raise PipelineError(f"AfterCount({self.n!r}): expected at least 1 record, as an integer")
 
     def begin(self) -> int:
         """Return no records."""
@@ -151,9 +163,9 @@ class AfterDelay(WindowTrigger):
         """Return the time of the first of all."""
         return min((memory for memory in memories if memory is not None), default=None)
 
-    def due(self, memory: int | None) -> int | None:
+    def due(self, memory: int | None, now: int) -> int | None:
         """Return when the time has passed."""
-        return None if memory is None else memory + self.delay_ms
+        return None if memory is None or memory + self.delay_ms <= now else memory + self.delay_ms
 
     def __str__(self) -> str:
         return f"after {format_ms(self.delay_ms)}"
@@ -166,6 +178,8 @@ class _Combination(WindowTrigger):
     def __init__(self, *triggers: WindowTrigger) -> None:
         if not triggers:
             raise PipelineError(f"{type(self).__name__}() needs at least one trigger")
+        for trigger in triggers:
+            _check(type(self).__name__, trigger)
         object.__setattr__(self, "triggers", triggers)
 
     def begin(self) -> list[Any]:
@@ -182,6 +196,11 @@ class _Combination(WindowTrigger):
     def on_result(self, memory: list[Any], now: int, *, passed: bool) -> tuple[list[Any], bool]:
         """Finish."""
         return self.begin(), True
+
+    def due(self, memory: list[Any], now: int) -> int | None:
+        """Return the next time at which any of them may become ready: then all are asked again."""
+        times = (trigger.due(own, now) for trigger, own in zip(self.triggers, memory, strict=True))
+        return min((time for time in times if time is not None), default=None)
 
     def merge(self, memories: Sequence[list[Any]], *, passed: bool) -> list[Any]:
         """Return what each remembers."""
@@ -206,11 +225,6 @@ class AnyOf(_Combination):
             trigger.is_ready(own, now, passed=passed) for trigger, own in zip(self.triggers, memory, strict=True)
         )
 
-    def due(self, memory: list[Any]) -> int | None:
-        """Return the first time of any."""
-        times = (trigger.due(own) for trigger, own in zip(self.triggers, memory, strict=True))
-        return min((time for time in times if time is not None), default=None)
-
     def __str__(self) -> str:
         return " or ".join(map(str, self.triggers))
 
@@ -230,11 +244,6 @@ class AllOf(_Combination):
             trigger.is_ready(own, now, passed=passed) for trigger, own in zip(self.triggers, memory, strict=True)
         )
 
-    def due(self, memory: list[Any]) -> int | None:
-        """Return the last time of all: the others may be ready by then."""
-        times = (trigger.due(own) for trigger, own in zip(self.triggers, memory, strict=True))
-        return max((time for time in times if time is not None), default=None)
-
     def __str__(self) -> str:
         return " and ".join(map(str, self.triggers))
 
@@ -249,6 +258,9 @@ class Repeated(WindowTrigger):
     """
 
     trigger: WindowTrigger
+
+    def __post_init__(self) -> None:
+        _check("Repeated", self.trigger)
 
     def begin(self) -> Any:
         """Return what the trigger remembers."""
@@ -271,9 +283,9 @@ class Repeated(WindowTrigger):
         """Return what the trigger remembers."""
         return self.trigger.merge(memories, passed=passed)
 
-    def due(self, memory: Any) -> int | None:
+    def due(self, memory: Any, now: int) -> int | None:
         """Return when the trigger is ready."""
-        return self.trigger.due(memory)
+        return self.trigger.due(memory, now)
 
     def __str__(self) -> str:
         return f"again and again {self.trigger}"
@@ -300,6 +312,9 @@ class AtWatermark(WindowTrigger):
     late: WindowTrigger
 
     def __init__(self, *, early: WindowTrigger | None = None, late: WindowTrigger | None = None) -> None:
+        for trigger in (early, late):
+            if trigger is not None:
+                _check("AtWatermark", trigger)
         object.__setattr__(self, "early", early)
         object.__setattr__(self, "late", _EACH.trigger if late is None else late)
 
@@ -339,14 +354,14 @@ class AtWatermark(WindowTrigger):
             self.late.merge(late, passed=passed),
         ]
 
-    def due(self, memory: list[Any] | None) -> int | None:
+    def due(self, memory: list[Any] | None, now: int) -> int | None:
         """Return when the early or the late trigger is ready."""
         if memory is None:
             return None
         given, early, late = memory
         if given:
-            return self.late.due(late)
-        return None if self.early is None else self.early.due(early)
+            return self.late.due(late, now)
+        return None if self.early is None else self.early.due(early, now)
 
     def _beginning(self) -> list[Any]:
         """Return that nothing was given at the end, and what early and late triggers remember."""

@@ -167,11 +167,11 @@ class Model:
         passed = window.end <= self.watermark
         if passed and memory.on_time is None:
             memory.on_time = False
-        if memory.finished or not is_ready(self.trigger, memory, now, passed=passed):
-            return
-        self.give(key, window, memory)
-        if not isinstance(self.trigger, AtWatermark | Repeated):
-            memory.finished = True
+        if not memory.finished and is_ready(self.trigger, memory, now, passed=passed):
+            self.give(key, window, memory)
+            memory.finished = not isinstance(self.trigger, AtWatermark | Repeated)
+        if passed and not memory.fresh:
+            memory.on_time = True
 
     def give(self, key: str, window: Window, memory: Memory) -> None:
         """Give a result."""

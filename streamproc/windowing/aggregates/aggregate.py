@@ -16,6 +16,8 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from streamproc.errors import PipelineError
+
 __all__ = ["Aggregate", "identity", "reducing"]
 
 V = TypeVar("V")
@@ -75,4 +77,6 @@ def reducing(fn: Callable[[V, V], V]) -> Aggregate[V, Any, V]:
         >>> joined.add(joined.create("a"), "b")
         'ab'
     """
+    if not callable(fn):  # pyright: ignore[reportUnnecessaryComparison]
+        raise PipelineError(f"reduce: expected a function of two values, got {fn!r}")
     return Aggregate("reduce", identity, fn, fn, copy=identity, by=fn)

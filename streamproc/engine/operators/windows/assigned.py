@@ -133,7 +133,7 @@ class _Own:
         return group or ()
 
     def _assigned(self, time: int) -> tuple[Window, ...]:
-        windows = sorted(self._assigner.assign(time), key=lambda window: (window.end, window.start))
+        windows = sorted(set(self._assigner.assign(time)), key=lambda window: (window.end, window.start))
         for window in windows:
             if not window.start <= time < window.end:
                 raise PipelineError(

@@ -1,8 +1,12 @@
 """Windows of so many records of a key, in the order in which they come.
 
-State layout, under the operator's name: ``last``: key -> how many records came since the last result, and the slices of
-the last ones: for each how many there are, their accumulator, their earliest and their latest timestamp. A slice has
-the greatest number of records that divides all windows.
+State layout, under the operator's name:
+
+    last      key -> how many records came since the last result, and the slices of the last ones: for each how many
+              there are, their accumulator, their earliest and their latest timestamp
+    through   -> the watermark of the last batch
+
+A slice has the greatest number of records that divides all windows.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ class CountWindowOperator(Operator):
         self._slice = gcd(node.assigner.n, node.assigner.every)
         self._kept = (node.assigner.n - node.assigner.every) // self._slice
         self._last = tables.table(node.name, "last")
+        self._through = tables.table(node.name, "through", quiet=True)
         self._combiner = Combiner(node, node.aggregate)
         self._on_record = Failures(node, node.aggregate.by or node.aggregate.create)
         self._on_merge = Failures(node, node.aggregate.merge)
@@ -64,10 +69,14 @@ class CountWindowOperator(Operator):
                     self._give(run, key, found)
                 self._last.delete(key)
         run.counts[self._node.name]["panes"] += len(found)
+        before: int = self._through.get(None) or 0
+        if before < batch.watermark.time != END_OF_TIME:
+            self._through.put(None, batch.watermark.time)
         return Batch(
             [WindowResult(earliest, latest + 1, result) for _, earliest, latest, result in found],
             [key for key, *_ in found] if self._node.keyed else None,
-            [latest for _, _, latest, _ in found],
+            # None may be late for the operators behind.
+            [max(latest, before) for _, _, latest, _ in found],
             watermark=batch.watermark,
         )
 
@@ -101,4 +110,4 @@ class CountWindowOperator(Operator):
         _, results = self._combiner.results(run, [None], [merged])
         earliest, latest = min(part[2] for part in slices), max(part[3] for part in slices)
         found += [(key, earliest, latest, result) for result in results]
-        self._last.put(key, [0, slices[len(slices) - self._kept :] if self._kept else []])
+        self._last.put(key, [0, slices[max(0, len(slices) - self._kept) :]])

@@ -132,18 +132,23 @@ class PanedWindowOperator(Operator, Windowed):
         if not window.finished and node.trigger.is_ready(window.memory, run.trigger_time, passed=passed):
             self._give(run, place, window, watermark, results)
             window.memory, window.finished = node.trigger.on_result(window.memory, run.trigger_time, passed=passed)
+        if passed and not window.fresh:
+            # What comes from now on is late.
+            window.on_time = True
         if place[0] <= watermark < window.end:
             # A session that has grown since it was placed comes due again.
-            self._move(place, window)
+            self._move(place, window, run.trigger_time)
         else:
-            self._open.set_timer(place, window, None if window.finished else node.trigger.due(window.memory))
+            self._open.set_timer(
+                place, window, None if window.finished else node.trigger.due(window.memory, run.trigger_time)
+            )
             self._open.put(place, window)
 
-    def _move(self, place: Place, window: OpenWindow) -> None:
+    def _move(self, place: Place, window: OpenWindow, now: int) -> None:
         moved = (window.end, place[1], place[2])
         self._open.delete(place, window)
         self._contents.moved(place, moved)
-        self._open.set_timer(moved, window, self._node.trigger.due(window.memory))
+        self._open.set_timer(moved, window, self._node.trigger.due(window.memory, now))
         self._open.put(moved, window)
 
     def _close(self, run: BatchRun, before: int, watermark: int, results: _Results) -> int:
@@ -153,7 +158,7 @@ class PanedWindowOperator(Operator, Windowed):
         through = watermark if watermark == END_OF_TIME else watermark - lateness
         for place, window in self._open.due(before - lateness, through):
             if not self._contents.is_expired(window.end, watermark):
-                self._move(place, window)
+                self._move(place, window, run.trigger_time)
                 continue
             if window.fresh and not window.finished:
                 self._give(run, place, window, watermark, results)
@@ -167,34 +172,31 @@ class PanedWindowOperator(Operator, Windowed):
         """Give a window's result, where it has one to give."""
         node = self._node
         content = self._contents.content(run, place, window)
-        if content is None:
-            # All was given before, and discarded.
-            self._note_given(window)
-            return
-        _, values = self._combiner.results(run, [None], [content])
-        if not values:
-            return
+        # Nothing, where all was given before and discarded.
+        values = [] if content is None else self._combiner.results(run, [None], [content])[1]
+        for value in values:
+            self._add_result(place, window, value, watermark, results)
+        window.fresh = 0
+        if window.on_time is not None:
+            window.on_time = True
+        if node.panes == "discarding":
+            self._contents.discard(window)
+            window.stamp = None
+
+    def _add_result(self, place: Place, window: OpenWindow, value: Any, watermark: int, results: _Results) -> None:
+        """Give a value as a window's result, and what it takes back before it."""
+        node = self._node
         time = window.end - 1
         if window.stamp is not None:
             time = max(window.stamp, results.given_through)
         timing: Timing = "early" if window.on_time is None else ("late" if window.on_time else "on_time")
         pane = Pane(timing, window.panes, last=self._contents.is_expired(window.end, watermark))
         if node.panes == "retracting":
-            for start, end, value in window.given or ():
-                results.add(window, place[2], WindowResult(start, end, value, pane, retracts=True), time)
-            window.given = [(window.start, window.end, values[0])]
-        results.add(window, place[2], WindowResult(window.start, window.end, values[0], pane), time)
+            for start, end, old in window.given or ():
+                results.add(window, place[2], WindowResult(start, end, old, pane, retracts=True), time)
+            window.given = [(window.start, window.end, value)]
+        results.add(window, place[2], WindowResult(window.start, window.end, value, pane), time)
         window.panes += 1
-        window.fresh = 0
-        self._note_given(window)
-        if node.panes == "discarding":
-            self._contents.discard(window)
-            window.stamp = None
-
-    @staticmethod
-    def _note_given(window: OpenWindow) -> None:
-        if window.on_time is not None:
-            window.on_time = True
 
     def _given_through(self, watermark: int) -> int:
         """Return the watermark of results at one of the input: no later than what those may have that are to come."""
