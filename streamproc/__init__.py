@@ -4,7 +4,8 @@ from streamproc.app import App
 from streamproc.batch import Batch
 from streamproc.connectors.callable import BatchInfo
 from streamproc.dataflow.policies import DeadLetter, DeadLetterRecord, Retry, dead_letter
-from streamproc.dataflow.process import KeyedProcess, List, Map, ProcessContext, Timer, Value
+from streamproc.dataflow.process import KeyedProcess, ProcessContext, Timer
+from streamproc.dataflow.variables import List, Map, Output, Value
 from streamproc.errors import (
     CorruptStateError,
     DecodeError,
@@ -28,6 +29,7 @@ from streamproc.streams import (
     KeyedStream,
     KeyedWindowedStream,
     KeyedWindowResults,
+    ProcessResults,
     Stream,
     WindowedStream,
     WindowResults,
@@ -108,10 +110,12 @@ __all__ = [
     "OnUpdate",
     "Once",
     "OperatorError",
+    "Output",
     "Pane",
     "PipelineError",
     "PlanChangedError",
     "ProcessContext",
+    "ProcessResults",
     "Record",
     "Repeated",
     "Retry",

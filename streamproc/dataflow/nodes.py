@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any, ClassVar
 
 from streamproc.dataflow.policies import AsyncOptions, DeadLetter, ErrorPolicy, Function
+from streamproc.dataflow.variables import Output, Variable
 from streamproc.io.sink import Sink
 from streamproc.io.source import Source
 from streamproc.windowing.aggregates import Aggregate
@@ -239,21 +240,23 @@ class MapWithState(Node):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Process(Node):
-    """A `KeyedProcess`: named state and timers.
+    """A `KeyedProcess`: named state, timers and side outputs.
 
     Attributes:
         function: The user's object.
-        variables: Its state variables: name and kind.
+        variables: Its state variables by name.
+        outputs: Its side outputs by name.
     """
 
     function: Any
-    variables: Mapping[str, str]
+    variables: Mapping[str, Variable]
+    outputs: Mapping[str, Output[Any]]
     kind: ClassVar[str] = "process"
     stateful: ClassVar[bool] = True
 
     def configuration(self) -> dict[str, str]:
         """Return the state variables."""
-        return {f"state {name}": kind for name, kind in sorted(self.variables.items())}
+        return {f"state {name}": variable.kind for name, variable in sorted(self.variables.items())}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -29,9 +29,18 @@ from streamproc.dataflow.nodes import (
 )
 from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, RollingWindow, SlicedWindow
 
-__all__ = ["in_event_time", "in_window_time", "sources_asked_for_times", "sources_of", "sources_with_event_time"]
+__all__ = [
+    "WHOLE_BATCH",
+    "in_batch_time",
+    "in_event_time",
+    "in_window_time",
+    "sources_asked_for_times",
+    "sources_of",
+    "sources_with_event_time",
+]
 
-_WHOLE_BATCH = (AggregateBatch, BatchFunction, CoGroup, CombineByKey, UpdateState)
+WHOLE_BATCH = (AggregateBatch, BatchFunction, CoGroup, CombineByKey, UpdateState)
+"""The operators that make results of a whole batch."""
 
 
 def in_window_time(node: Node) -> bool:
@@ -58,10 +67,23 @@ def in_event_time(node: Node) -> bool:
     """Return whether the watermark of what comes out of a node follows from timestamps of records."""
     found: dict[Node, bool] = {}
     for each in in_order([node]):
-        if isinstance(each, _WHOLE_BATCH) and not in_window_time(each):
+        if isinstance(each, WHOLE_BATCH) and not in_window_time(each):
             found[each] = False
         else:
             found[each] = isinstance(each, EventTime) or any(found[source] for source in each.inputs)
+    return found[node]
+
+
+def in_batch_time(node: Node) -> bool:
+    """Return whether all that comes out of a node has the time of its batch."""
+    found: dict[Node, bool] = {}
+    for each in in_order([node]):
+        if isinstance(each, EventTime | Process | SlicedWindow | RollingWindow | PanedWindow | CountWindow):
+            found[each] = False
+        elif isinstance(each, WHOLE_BATCH):
+            found[each] = not in_window_time(each)
+        else:
+            found[each] = all(found[source] for source in each.inputs)
     return found[node]
 
 

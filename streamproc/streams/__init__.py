@@ -1,7 +1,13 @@
 """The fluent API: it only builds nodes of the dataflow."""
 
 from streamproc.streams.handle import OperatorOptions, StepOptions
-from streamproc.streams.stream import KeyedStream, KeyedWindowResults, Stream, WindowResults
+from streamproc.streams.stream import (
+    KeyedStream,
+    KeyedWindowResults,
+    ProcessResults,
+    Stream,
+    WindowResults,
+)
 from streamproc.streams.windowed import KeyedWindowedStream, WindowedStream
 
 __all__ = [
@@ -9,6 +15,7 @@ __all__ = [
     "KeyedWindowResults",
     "KeyedWindowedStream",
     "OperatorOptions",
+    "ProcessResults",
     "StepOptions",
     "Stream",
     "WindowResults",

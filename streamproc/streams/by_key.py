@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
-from streamproc.dataflow.nodes import CombineByKey, MapWithState, Process, StepKind, UpdateState
+from streamproc.dataflow.nodes import CombineByKey, MapWithState, Node, Process, StepKind, UpdateState
 from streamproc.dataflow.policies import Function
-from streamproc.dataflow.process import KeyedProcess, variables_of
+from streamproc.dataflow.process import KeyedProcess
+from streamproc.dataflow.variables import Output, Variable, declared_in
 from streamproc.errors import PipelineError
 from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, is_async
 from streamproc.windowing.aggregates import Aggregate, collect, count, reducing
 
 if TYPE_CHECKING:
-    from streamproc.streams.stream import KeyedStream
+    from streamproc.streams.stream import KeyedStream, ProcessResults
 
 __all__ = ["ByKey", "WithState"]
 
@@ -170,16 +171,24 @@ class WithState(Handle, Generic[K, V]):
         named = self._stateful("map_with_state", fn, options)
         return self._keyed(self._dataflow.add(MapWithState(**named, fn=fn)))
 
-    def process(self, function: KeyedProcess[K, V, U], /, **options: Unpack[OperatorOptions]) -> KeyedStream[K, U]:
-        """Run an operator of one's own, with named state variables and timers; see `KeyedProcess`.
+    def process(self, function: KeyedProcess[K, V, U], /, **options: Unpack[OperatorOptions]) -> ProcessResults[K, U]:
+        """Run an operator of one's own, with named state variables, timers and side outputs; see `KeyedProcess`.
 
         Results have the key that was current when they were made.
         """
         if not isinstance(function, KeyedProcess):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise PipelineError(f"process: expected an object of a subclass of KeyedProcess, got {function!r}")
-        named = self._stateful("process", function.process, options)
-        variables = {name: variable.kind for name, variable in variables_of(function).items()}
-        return self._keyed(self._dataflow.add(Process(**named, function=function, variables=variables)))
+        return self._process_results(self._process("process", function, options))
+
+    def _process(self, kind: str, function: KeyedProcess[Any, Any, Any], options: OperatorOptions) -> Node:
+        owner = type(function)
+        node = Process(
+            **self._stateful(kind, function.process, options),
+            function=function,
+            variables=declared_in(owner, Variable),
+            outputs=declared_in(owner, Output),
+        )
+        return self._dataflow.add(node)
 
     def _stateful(self, kind: str, fn: Function, options: OperatorOptions) -> dict[str, Any]:
         named = self._named(kind, options)

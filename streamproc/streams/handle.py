@@ -19,7 +19,13 @@ from streamproc.errors import PipelineError
 from streamproc.windowing.aggregates import identity
 
 if TYPE_CHECKING:
-    from streamproc.streams.stream import KeyedStream, KeyedWindowResults, Stream, WindowResults
+    from streamproc.streams.stream import (
+        KeyedStream,
+        KeyedWindowResults,
+        ProcessResults,
+        Stream,
+        WindowResults,
+    )
 
 __all__ = ["Handle", "OperatorOptions", "StepOptions", "refuse_unknown"]
 
@@ -80,6 +86,10 @@ class Handle:
 
     def _keyed_window_results(self, node: Node) -> KeyedWindowResults[Any, Any, Any]:
         """Return the results of the keyed windows of a new node."""
+        raise NotImplementedError
+
+    def _process_results(self, node: Node) -> ProcessResults[Any, Any]:
+        """Return the results of the `KeyedProcess` of a new node."""
         raise NotImplementedError
 
     def _same(self, node: Node) -> Self:

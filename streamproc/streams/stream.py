@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from streamproc.dataflow.nodes import Node
+from streamproc.dataflow.variables import Output
 from streamproc.errors import PipelineError
 from streamproc.streams.by_key import ByKey, WithState
 from streamproc.streams.handle import Handle
@@ -20,12 +21,13 @@ from streamproc.streams.windowed import WindowBy, WindowKeyedBy
 from streamproc.streams.windows import KeyedWindows, Windows
 from streamproc.windowing.windows import WindowResult
 
-__all__ = ["KeyedStream", "KeyedWindowResults", "Stream", "WindowResults"]
+__all__ = ["KeyedStream", "KeyedWindowResults", "ProcessResults", "Stream", "WindowResults"]
 
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R")
+U = TypeVar("U")
 
 
 class _Streams(Handle):
@@ -43,8 +45,19 @@ class _Streams(Handle):
     def _keyed_window_results(self, node: Node) -> KeyedWindowResults[Any, Any, Any]:
         return KeyedWindowResults(self._dataflow, node)
 
+    def _process_results(self, node: Node) -> ProcessResults[Any, Any]:
+        return ProcessResults(self._dataflow, node)
 
-class Stream(_Streams, PerRecord[T], PerBatch[T], WindowBy[T], Windows[T], Outputs[T], Generic[T]):
+
+class Stream(
+    _Streams,
+    PerRecord[T],
+    PerBatch[T],
+    WindowBy[T],
+    Windows[T],
+    Outputs[T],
+    Generic[T],
+):
     """A stream of ``T``. Operators return new streams; nothing runs before the app does."""
 
     if not TYPE_CHECKING:
@@ -105,3 +118,39 @@ class KeyedWindowResults(KeyedStream[K, WindowResult[R]], Generic[K, V, R]):
     def late(self) -> KeyedStream[K, V]:
         """Return the records that came when all of their windows were closed, as they came to the window."""
         return self._late
+
+
+class ProcessResults(KeyedStream[K, U], Generic[K, U]):
+    """What a `KeyedProcess` yields; what it gives to side outputs is reached from here."""
+
+    @cached_property
+    def _side_outputs(self) -> dict[str, KeyedStream[K, Any]]:
+        return {}
+
+    def output(self, output: Output[T], /) -> KeyedStream[K, T]:
+        """Return what the process gives to one of its side outputs.
+
+        Args:
+            output: As it is declared in the process's class.
+
+        Raises:
+            PipelineError: The process has no such output.
+
+        Example:
+            >>> class Roots(KeyedProcess[str, int, float]):
+            ...     negative = Output(int)
+            ...     def process(self, context, n):
+            ...         return [n**0.5] if n >= 0 else context.output(self.negative, n) or []
+            >>> run([4, -1], lambda numbers: numbers.key_by(str).process(Roots()).output(Roots.negative))
+            [('-1', -1)]
+        """
+        outputs: dict[str, Output[Any]] = getattr(self._node, "outputs", {})
+        name = getattr(output, "name", repr(output))
+        if outputs.get(name) is not output:
+            raise PipelineError(
+                f"output({name}): {self._node.name} has no such side output"
+                + (f": it has {', '.join(sorted(outputs))}" if outputs else "; its class declares them by Output(type)")
+            )
+        if name not in self._side_outputs:
+            self._side_outputs[name] = KeyedStream(self._dataflow, self._put_aside(name))
+        return self._side_outputs[name]

@@ -16,6 +16,7 @@ from streamproc import (
     List,
     Map,
     ProcessContext,
+    ProcessResults,
     Record,
     Stream,
     Timer,
@@ -156,7 +157,7 @@ class Pages(KeyedProcess[str, Click, str]):
 
 
 def test_process_gives_what_its_class_says() -> None:
-    assert_type(clicks().key_by(lambda click: click.user).process(Pages()), KeyedStream[str, str])
+    assert_type(clicks().key_by(lambda click: click.user).process(Pages()), ProcessResults[str, str])
 
 
 def test_sinks_take_what_the_stream_has() -> None:

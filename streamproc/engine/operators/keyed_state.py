@@ -1,4 +1,4 @@
-"""What a user's `KeyedProcess` reaches of its state and timers: the context, and a handle for each kind of variable.
+"""What a user's `KeyedProcess` reaches of its state, timers and side outputs: the context, and handles of variables.
 
 State layout: for each variable a table of its name under the operator's:
 
@@ -6,8 +6,8 @@ State layout: for each variable a table of its name under the operator's:
     list    (key, number of the item) -> item, and (key,) -> how many items
     map     (key, map key) -> value
 
-One call of the user's function changes all that it wants to change, or, when it fails, nothing: changes of tables are
-noted so that they can be taken back, and those of timers are made when the call is over.
+Of a variable with a time to live, values, lengths and entries of maps have deadlines beside them: see
+`streamproc.engine.operators.expiry`.
 """
 
 from __future__ import annotations
@@ -16,37 +16,13 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-from streamproc.dataflow.process import List, Map, Value
+from streamproc.dataflow.variables import List, Map, Output, Value, Variable
+from streamproc.engine.operators.cells import CallChanges, Cells
+from streamproc.engine.operators.expiry import Moment
 from streamproc.errors import PipelineError
-from streamproc.state.tables import Table, Timers
+from streamproc.state.timers import Timers
 
 __all__ = ["Context"]
-
-
-class _Changes:
-    """What the current call has changed in tables."""
-
-    def __init__(self) -> None:
-        self._before: list[tuple[Table[Any, Any], Any, Any]] = []
-
-    def put(self, table: Table[Any, Any], key: Any, value: Any) -> None:
-        self._before.append((table, key, table.get(key)))
-        table.put(key, value)
-
-    def delete(self, table: Table[Any, Any], key: Any) -> None:
-        self._before.append((table, key, table.get(key)))
-        table.delete(key)
-
-    def keep(self) -> None:
-        self._before.clear()
-
-    def undo(self) -> None:
-        for table, key, before in reversed(self._before):
-            if before is None:
-                table.delete(key)
-            else:
-                table.put(key, before)
-        self._before.clear()
 
 
 class Context:
@@ -54,82 +30,106 @@ class Context:
 
     Args:
         time: The batch's trigger time.
-        tables: The tables of the variables by name.
-        timers: The operator's timers.
+        cells: The entries of the variables by name.
+        outputs: The names of the side outputs.
+        changes: What the current call has changed; that of the cells too.
+        moment: The time of the current call; that of the cells too.
+        timers: The operator's processing-time timers.
+        event_timers: The operator's event-time timers.
     """
 
-    def __init__(self, time: int, tables: Mapping[str, Table[Any, Any]], timers: Timers) -> None:
+    def __init__(
+        self,
+        time: int,
+        cells: Mapping[str, Cells],
+        outputs: frozenset[str],
+        changes: CallChanges,
+        moment: Moment,
+        timers: Timers,
+        event_timers: Timers,
+    ) -> None:
         self.key: Any = None
         self.time = time
         self.timestamp = time
-        self.cleared: set[tuple[int, Any, str]] = set()
-        """The timers that were cleared in this batch, and not set again."""
-        self._tables = tables
+        self.result_time = time
+        """The timestamp of what the current call gives."""
+        self.watermark = time
+        self.given: list[tuple[str, Any]] = []
+        """What the current call has given to side outputs."""
+        self._cells = cells
+        self._outputs = outputs
+        self._changes = changes
+        self._moment = moment
+        moment.processing = time
         self._timers = timers
-        self._changes = _Changes()
-        self._timer_changes: list[tuple[bool, int, str]] = []
+        self._event_timers = event_timers
 
-    def enter(self, key: Any, timestamp: int) -> None:
-        """Begin a call for a key."""
+    def enter(self, key: Any, timestamp: int, event_time: int, result_time: int) -> None:
+        """Begin a call for a key.
+
+        Args:
+            key: The key.
+            timestamp: The time of the record, or of the timer.
+            event_time: The event time at which variables are read and written.
+            result_time: The timestamp of what the call gives.
+        """
         self.key = key
         self.timestamp = timestamp
-
-    def keep(self) -> None:
-        """End a call that has succeeded."""
-        self._changes.keep()
-        for is_set, when, name in self._timer_changes:
-            timer = (when, self.key, name)
-            if is_set:
-                self._timers.add(*timer)
-                self.cleared.discard(timer)
-            else:
-                self._timers.remove(*timer)
-                self.cleared.add(timer)
-        self._timer_changes.clear()
-
-    def undo(self) -> None:
-        """End a call that has failed: as if it had never been made."""
-        self._changes.undo()
-        self._timer_changes.clear()
+        self.result_time = result_time
+        self._moment.event = event_time
 
     def value(self, variable: Value[Any], /) -> KeyValue:
         """Return the current key's value of a variable."""
-        return KeyValue(self._table(variable.name, variable), self.key, variable.default, self._changes)
+        return KeyValue(self._of(variable), self.key, variable.default)
 
     def list(self, variable: List[Any], /) -> KeyList:
         """Return the current key's list of a variable."""
-        return KeyList(self._table(variable.name, variable), self.key, self._changes)
+        return KeyList(self._of(variable), self.key)
 
     def map(self, variable: Map[Any, Any], /) -> KeyMap:
         """Return the current key's map of a variable."""
-        return KeyMap(self._table(variable.name, variable), self.key, self._changes)
+        return KeyMap(self._of(variable), self.key)
+
+    def output(self, output: Output[Any], value: Any, /) -> None:
+        """Give an element to a side output, under the current key."""
+        if output.name not in self._outputs:
+            raise PipelineError(f"the side output {output!r} is not an attribute of the process's class")
+        self.given.append((output.name, value))
 
     def set_timer(self, when: int, /, name: str = "") -> None:
         """Have ``on_timer`` called for the current key once the trigger time is ``when``."""
-        self._timer_changes.append((True, _checked(when), name))
+        self._changes.set_timer(self._timers, _checked(when), self.key, name)
 
     def clear_timer(self, when: int, /, name: str = "") -> None:
         """Remove a timer of the current key."""
-        self._timer_changes.append((False, _checked(when), name))
+        self._changes.clear_timer(self._timers, _checked(when), self.key, name)
 
-    def _table(self, name: str, variable: object) -> Table[Any, Any]:
-        if name not in self._tables:
+    def set_event_timer(self, when: int, /, name: str = "") -> None:
+        """Have ``on_timer`` called for the current key once the watermark is ``when``."""
+        self._changes.set_timer(self._event_timers, _checked(when), self.key, name)
+
+    def clear_event_timer(self, when: int, /, name: str = "") -> None:
+        """Remove an event-time timer of the current key."""
+        self._changes.clear_timer(self._event_timers, _checked(when), self.key, name)
+
+    def _of(self, variable: Variable) -> Cells:
+        cells = self._cells.get(variable.name)
+        if cells is None:
             raise PipelineError(f"the state variable {variable!r} is not an attribute of the process's class")
-        return self._tables[name]
+        return cells
 
 
 class KeyValue:
-    """A `streamproc.dataflow.process.ValueState` of one key."""
+    """A `streamproc.dataflow.variables.ValueState` of one key."""
 
-    def __init__(self, table: Table[Any, Any], key: Any, default: Any, changes: _Changes) -> None:
-        self._table = table
+    def __init__(self, cells: Cells, key: Any, default: Any) -> None:
+        self._cells = cells
         self._key = key
         self._default = default
-        self._changes = changes
 
     def get(self) -> Any:
         """Return the value, or the default."""
-        value = self._table.get(self._key)
+        value = self._cells.get(self._key)
         # A copy: who changes it and sets it must not change what all other keys begin with.
         return deepcopy(self._default) if value is None else value
 
@@ -138,11 +138,11 @@ class KeyValue:
         if value is None:
             self.clear()
         else:
-            self._changes.put(self._table, self._key, value)
+            self._cells.put(self._key, value)
 
     def clear(self) -> None:
         """Remove the value."""
-        self._changes.delete(self._table, self._key)
+        self._cells.delete(self._key)
 
     def take(self) -> Any:
         """Return the value and remove it."""
@@ -152,67 +152,65 @@ class KeyValue:
 
 
 class KeyList:
-    """A `streamproc.dataflow.process.ListState` of one key."""
+    """A `streamproc.dataflow.variables.ListState` of one key."""
 
-    def __init__(self, table: Table[Any, Any], key: Any, changes: _Changes) -> None:
-        self._table = table
+    def __init__(self, cells: Cells, key: Any) -> None:
+        self._cells = cells
+        self._items = cells.table
         self._key = key
-        self._changes = changes
 
     def append(self, item: Any, /) -> None:
         """Add an item at the end."""
         length = len(self)
-        self._changes.put(self._table, (self._key, length), item)
-        self._changes.put(self._table, (self._key,), length + 1)
+        changes = self._cells.changes
+        changes.put(self._items, (self._key, length), item)
+        expired: int = self._cells.put((self._key,), length + 1) or 0
+        for number in range(length + 1, expired):
+            changes.delete(self._items, (self._key, number))
 
     def __iter__(self) -> Iterator[Any]:
         places = [(self._key, number) for number in range(len(self))]
-        self._table.load(places)
-        return iter([self._table.get(place) for place in places])
+        self._items.load(places)
+        return iter([self._items.get(place) for place in places])
 
     def __len__(self) -> int:
-        length: int | None = self._table.get((self._key,))
+        length: int | None = self._cells.get((self._key,))
         return length or 0
 
     def clear(self) -> None:
         """Remove all items."""
-        for number in range(len(self)):
-            self._changes.delete(self._table, (self._key, number))
-        self._changes.delete(self._table, (self._key,))
+        length: int = self._cells.delete((self._key,)) or 0
+        for number in range(length):
+            self._cells.changes.delete(self._items, (self._key, number))
 
 
 class KeyMap:
-    """A `streamproc.dataflow.process.MapState` of one key."""
+    """A `streamproc.dataflow.variables.MapState` of one key."""
 
-    def __init__(self, table: Table[Any, Any], key: Any, changes: _Changes) -> None:
-        self._table = table
+    def __init__(self, cells: Cells, key: Any) -> None:
+        self._cells = cells
         self._key = key
-        self._changes = changes
 
     def get(self, key: Any, /) -> Any:
         """Return an entry's value, or None."""
-        return self._table.get((self._key, key))
+        return self._cells.get((self._key, key))
 
     def put(self, key: Any, value: Any, /) -> None:
         """Set an entry."""
-        self._changes.put(self._table, (self._key, key), value)
+        self._cells.put((self._key, key), value)
 
     def remove(self, key: Any, /) -> None:
         """Remove an entry."""
-        self._changes.delete(self._table, (self._key, key))
+        self._cells.delete((self._key, key))
 
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Yield the entries, ordered by their keys."""
-        for (_, key), value in self._entries():
+        for (_, key), value in self._cells.below((self._key,)):
             yield key, value
 
     def clear(self) -> None:
         """Remove all entries."""
-        for place, _ in self._entries():
-            self._changes.delete(self._table, place)
-
-    def _entries(self) -> list[tuple[tuple[Any, Any], Any]]:
-        return list(self._table.items_with_prefix((self._key,)))
+        self._cells.delete_below((self._key,))
 
 
 def _checked(when: int) -> int:
