@@ -53,6 +53,13 @@ class MemoryDisk:
         self.unsynced: list[tuple[Family, bytes, bytes | None]] = []
         self.holder: MemoryStore | None = None
 
+    def copy(self) -> MemoryDisk:
+        """Return another disk with the same content, to look at or to try something on."""
+        copied = MemoryDisk()
+        for family, rows in self.rows.items():
+            copied.rows[family].values.update(rows.values)
+        return copied
+
     def crash(self, *, power_loss: bool = False) -> None:
         """Let the process that has the disk open die: its lock is gone, and its store can do nothing any more.
 

@@ -6,6 +6,7 @@ from streamproc.connectors.callable import BatchInfo
 from streamproc.dataflow.policies import DeadLetter, DeadLetterRecord, Retry, dead_letter
 from streamproc.dataflow.process import KeyedProcess, ProcessContext, Timer
 from streamproc.dataflow.variables import List, Map, Output, Value
+from streamproc.engine.query import StateView
 from streamproc.errors import (
     CorruptStateError,
     DecodeError,
@@ -129,6 +130,7 @@ __all__ = [
     "StateError",
     "StateFormatError",
     "StateLockedError",
+    "StateView",
     "Stream",
     "StreamprocError",
     "Timer",

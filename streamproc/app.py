@@ -11,17 +11,19 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import msgspec
 
 from streamproc.dataflow.dataflow import Dataflow
 from streamproc.dataflow.nodes import Decode, Read
 from streamproc.dataflow.policies import ErrorPolicy, check_policy
+from streamproc.dataflow.variables import List, Map, Value, Variable
 from streamproc.durations import to_ms
 from streamproc.engine.explanation import WindowExplanation
 from streamproc.engine.job import Job
 from streamproc.engine.operators.event_time import to_timestamp
+from streamproc.engine.query import StateView
 from streamproc.engine.shard import Shard
 from streamproc.errors import PipelineError, StreamprocError
 from streamproc.eventtime.clock import Clock, SystemClock
@@ -39,6 +41,8 @@ from streamproc.triggers import Asap, Interval, Once, Trigger
 __all__ = ["App"]
 
 T = TypeVar("T")
+S = TypeVar("S")
+M = TypeVar("M")
 
 log = logging.getLogger("streamproc.app")
 
@@ -145,6 +149,31 @@ class App:
         if self._shard is None:
             raise PipelineError(f"{self!r} has not been started: only a running app knows its windows")
         return self._shard.explain_window(key, to_timestamp(time), operator)
+
+    @overload
+    def query(self, operator: str, variable: Value[S], /) -> StateView[Any, S]: ...
+    @overload
+    def query(self, operator: str, variable: List[S], /) -> StateView[Any, list[S]]: ...
+    @overload
+    def query(self, operator: str, variable: Map[M, S], /) -> StateView[Any, dict[M, S]]: ...
+    @overload
+    def query(self, operator: str, variable: str = "state", /) -> StateView[Any, Any]: ...
+    def query(self, operator: str, variable: str | Variable = "state", /) -> StateView[Any, Any]:
+        """Return the state that an operator of the running app has committed, key by key; read-only.
+
+        Args:
+            operator: The operator's name: of a ``process``, ``update_state_by_key`` or ``map_with_state``.
+            variable: The state variable, as a `KeyedProcess` declares it, or its name; the others have ``"state"``.
+
+        Raises:
+            PipelineError: The app has not been started, or has no such operator or variable.
+
+        Example:
+            app.query("totals").get("ann")
+        """
+        if self._shard is None:
+            raise PipelineError(f"{self!r} has not been started: only a running app can be queried")
+        return self._shard.queries.view(operator, variable)
 
     @property
     def state_path(self) -> Path:

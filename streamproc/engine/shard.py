@@ -25,9 +25,10 @@ from streamproc.engine.outputs import Committed, Outputs, Publisher
 from streamproc.engine.pace import Pace
 from streamproc.engine.processor import Processor
 from streamproc.engine.protocol import BatchProtocol, Waiting, recover
+from streamproc.engine.query import Queries
 from streamproc.engine.run import BatchRun
 from streamproc.engine.waiting import first, uncancelled
-from streamproc.errors import StopTimeoutError
+from streamproc.errors import PipelineError, StopTimeoutError
 from streamproc.eventtime.partitions import PartitionProgress
 from streamproc.io.sink import OutboxEntry
 from streamproc.io.source import JOURNAL_PARTITION
@@ -79,6 +80,8 @@ class Shard:
         self._protocol = BatchProtocol(self._ledger.batch_id, job.max_in_flight)
         self._publisher = Publisher(self._outputs, self._protocol)
         self._pace = Pace(job.trigger, self._ledger.time, job.clock.now())
+        self.queries = Queries(plan.operators, store, job.clock.now, self._check_running)
+        """The committed state of the operators, to be looked at."""
         self._stopping = asyncio.Event()
         self._measure_state_at = 0
         self.running = False
@@ -102,6 +105,10 @@ class Shard:
     def explain_window(self, key: Any, time: int, operator: str | None) -> list[WindowExplanation]:
         """Return why the windows of a key that hold a time are open or not."""
         return self._processor.explain_window(key, time, operator)
+
+    def _check_running(self) -> None:
+        if not self.running:
+            raise PipelineError(f"app {self._job.app!r} doesn't run, so its state can't be queried")
 
     def stop(self) -> None:
         """Begin no further batch; the one under way is committed and published. `run` then returns.

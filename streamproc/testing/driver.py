@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from streamproc.app import App
+from streamproc.dataflow.variables import Variable
 from streamproc.durations import Duration, to_ms
+from streamproc.engine.query import Queries, StateView
 from streamproc.engine.shard import Shard
 from streamproc.metrics import JobMetrics
 from streamproc.state.memory import MemoryDisk, MemoryStore
@@ -203,6 +205,16 @@ class Driver:
             return dict(Tables(store, cache_bytes=0).table(operator, variable).items())
         finally:
             store.close()
+
+    def query(self, operator: str, variable: str | Variable = "state", /) -> StateView[Any, Any]:
+        """Return the state that an operator has committed, as ``App.query`` does.
+
+        Also when the engine has ended or crashed: then it is what the disk holds at this moment.
+        """
+        if self.running and self._shard is not None:
+            return self._shard.queries.view(operator, variable)
+        store = MemoryStore.open(self.disk.copy())
+        return Queries(self.app.plan().operators, store, self.clock.now, lambda: None).view(operator, variable)
 
     def _bury(self) -> None:
         """Take note of how the engine ended, and raise what it failed with."""

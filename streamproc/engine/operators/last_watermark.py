@@ -7,10 +7,13 @@ from typing import Final
 from streamproc.dataflow.nodes import Node
 from streamproc.dataflow.times import in_batch_time
 from streamproc.engine.run import BatchRun
+from streamproc.state.keys import encode_prefix
+from streamproc.state.store import Family, StateStore
 from streamproc.state.tables import Tables
+from streamproc.values import decode_value
 from streamproc.watermark import END_OF_TIME, START_OF_TIME
 
-__all__ = ["LastWatermark"]
+__all__ = ["LastWatermark", "committed_watermark"]
 
 _VARIABLE: Final = "event-time"
 
@@ -39,3 +42,9 @@ class LastWatermark:
         """Note the watermark behind a batch. The end of time is not kept: a later run may have more to read."""
         if self._table is not None and now not in {before, START_OF_TIME, END_OF_TIME}:
             self._table.put(None, now)
+
+
+def committed_watermark(store: StateStore, operator: str) -> int:
+    """Return the watermark behind the last committed batch of an operator that isn't in batch time."""
+    [data] = store.get_many(Family.STATE, [encode_prefix(operator, _VARIABLE, None)])
+    return START_OF_TIME if data is None else int(decode_value(data))
