@@ -7,7 +7,8 @@
 
 An operator that makes results of a whole batch works once for each window where its input has window time, and gives
 the results that time: how many windows end within one batch, which depends on the weather, changes nothing. Otherwise
-its results are in batch time, whatever time its input had: there is no one time that records of one batch share.
+its results are in batch time, whatever time its input had: there is no one time that records of one batch share. So are
+the lists of ``batch``, which are given by the clock.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from streamproc.dataflow.nodes import (
     SideOutput,
     UpdateState,
 )
+from streamproc.dataflow.stateful_nodes import GatherLists, RunningAggregate, TopK
 from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, RollingWindow, SlicedWindow
 
 __all__ = [
@@ -39,7 +41,7 @@ __all__ = [
     "sources_with_event_time",
 ]
 
-WHOLE_BATCH = (AggregateBatch, BatchFunction, CoGroup, CombineByKey, UpdateState)
+WHOLE_BATCH = (AggregateBatch, BatchFunction, CoGroup, CombineByKey, RunningAggregate, TopK, UpdateState)
 """The operators that make results of a whole batch."""
 
 
@@ -51,7 +53,7 @@ def in_window_time(node: Node) -> bool:
             found[each] = True
         elif isinstance(each, PanedWindow):
             found[each] = each.result_time == "end"
-        elif isinstance(each, EventTime | Process | CountWindow) or _is_late(each):
+        elif isinstance(each, EventTime | Process | CountWindow | GatherLists) or _is_late(each):
             found[each] = False
         else:
             found[each] = bool(each.inputs) and all(found[source] for source in each.inputs)
@@ -67,7 +69,7 @@ def in_event_time(node: Node) -> bool:
     """Return whether the watermark of what comes out of a node follows from timestamps of records."""
     found: dict[Node, bool] = {}
     for each in in_order([node]):
-        if isinstance(each, WHOLE_BATCH) and not in_window_time(each):
+        if isinstance(each, GatherLists) or (isinstance(each, WHOLE_BATCH) and not in_window_time(each)):
             found[each] = False
         else:
             found[each] = isinstance(each, EventTime) or any(found[source] for source in each.inputs)
@@ -80,7 +82,7 @@ def in_batch_time(node: Node) -> bool:
     for each in in_order([node]):
         if isinstance(each, EventTime | Process | SlicedWindow | RollingWindow | PanedWindow | CountWindow):
             found[each] = False
-        elif isinstance(each, WHOLE_BATCH):
+        elif isinstance(each, (GatherLists, *WHOLE_BATCH)):
             found[each] = not in_window_time(each)
         else:
             found[each] = all(found[source] for source in each.inputs)

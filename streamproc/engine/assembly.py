@@ -24,15 +24,18 @@ from streamproc.dataflow.nodes import (
     UpdateState,
     Write,
 )
-from streamproc.dataflow.times import in_event_time, in_window_time
+from streamproc.dataflow.stateful_nodes import Deduplicate, GatherLists, RunningAggregate, TopK
+from streamproc.dataflow.times import WHOLE_BATCH, in_event_time, in_window_time
 from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, RollingWindow, SlicedWindow
 from streamproc.engine.operators.async_step import AsyncStepOperator
 from streamproc.engine.operators.batch_function import BatchFunctionOperator
 from streamproc.engine.operators.cogroup import CoGroupOperator
 from streamproc.engine.operators.combine import AggregateBatchOperator, CombineByKeyOperator
 from streamproc.engine.operators.decode import DecodeOperator
+from streamproc.engine.operators.deduplicate import DeduplicateOperator
 from streamproc.engine.operators.event_time import EventTimeOperator
 from streamproc.engine.operators.fused import FusedOperator
+from streamproc.engine.operators.gather_lists import GatherListsOperator
 from streamproc.engine.operators.map_with_state import MapWithStateOperator
 from streamproc.engine.operators.operator import AsyncOperator, Operator, OperatorContext
 from streamproc.engine.operators.pass_through import (
@@ -43,7 +46,9 @@ from streamproc.engine.operators.pass_through import (
 )
 from streamproc.engine.operators.process import ProcessOperator
 from streamproc.engine.operators.result_time import InBatchTimeOperator, PerWindowOperator
+from streamproc.engine.operators.running_aggregate import RunningAggregateOperator
 from streamproc.engine.operators.split import SplitOperator
+from streamproc.engine.operators.top_k import TopKOperator
 from streamproc.engine.operators.update_state import UpdateStateOperator
 from streamproc.engine.operators.windows.counted import CountWindowOperator
 from streamproc.engine.operators.windows.paned import PanedWindowOperator
@@ -58,7 +63,7 @@ __all__ = ["assemble", "keeps_lineage"]
 def assemble(node: Node, context: OperatorContext) -> Operator | AsyncOperator:
     """Make the operator that runs a node."""
     operator = _operator(node, context)
-    if not isinstance(node, AggregateBatch | BatchFunction | CoGroup | CombineByKey | UpdateState):
+    if not isinstance(node, WHOLE_BATCH):
         return operator
     if in_window_time(node):
         return PerWindowOperator(operator)
@@ -101,6 +106,14 @@ def _operator(node: Node, context: OperatorContext) -> Operator | AsyncOperator:
             return MapWithStateOperator(node, context.tables)
         case Process():
             return ProcessOperator(node, context.tables)
+        case RunningAggregate():
+            return RunningAggregateOperator(node, context.tables)
+        case TopK():
+            return TopKOperator(node, context.tables, running=not in_window_time(node))
+        case GatherLists():
+            return GatherListsOperator(node, context.tables)
+        case Deduplicate():
+            return DeduplicateOperator(node, context.tables)
         case SlicedWindow():
             return SlicedWindowOperator(node, context.tables)
         case PanedWindow():

@@ -20,6 +20,7 @@ from streamproc.dataflow.nodes import (
     StepKind,
     UpdateState,
 )
+from streamproc.dataflow.stateful_nodes import Deduplicate, GatherLists, RunningAggregate, TopK
 from streamproc.dataflow.window_nodes import RollingWindow, SlicedWindow
 
 __all__ = ["exchange", "stages"]
@@ -30,11 +31,15 @@ _KEEP_KEYS = {StepKind.FILTER, StepKind.PEEK, StepKind.MAP_VALUES, StepKind.FLAT
 def exchange(node: Node) -> str | None:
     """Return what an operator needs its input exchanged by, or None if it takes records where they are."""
     match node:
-        case CombineByKey() | CoGroup() | UpdateState() | MapWithState() | Process():
+        case CombineByKey() | CoGroup() | UpdateState() | MapWithState() | Process() | RunningAggregate():
             return "by key"
+        case GatherLists():
+            return "by key" if node.keyed else None
+        case Deduplicate():
+            return "by what is compared"
         case SlicedWindow() | RollingWindow():
             return "by key" if node.keyed else "to one shard"
-        case AggregateBatch():
+        case AggregateBatch() | TopK():
             return "to one shard"
         case Repartition():
             return "evenly"

@@ -5,6 +5,7 @@ from streamproc.streams.stream import (
     KeyedStream,
     KeyedWindowResults,
     ProcessResults,
+    RateLimitedStream,
     Stream,
     WindowResults,
 )
@@ -16,6 +17,7 @@ __all__ = [
     "KeyedWindowedStream",
     "OperatorOptions",
     "ProcessResults",
+    "RateLimitedStream",
     "StepOptions",
     "Stream",
     "WindowResults",

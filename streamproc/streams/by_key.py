@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 from streamproc.dataflow.nodes import CombineByKey, MapWithState, Node, Process, StepKind, UpdateState
 from streamproc.dataflow.policies import Function
 from streamproc.dataflow.process import KeyedProcess
+from streamproc.dataflow.stateful_nodes import RunningAggregate
 from streamproc.dataflow.variables import Output, Variable, declared_in
+from streamproc.durations import Duration
 from streamproc.errors import PipelineError
 from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, is_async
+from streamproc.streams.rate_limit import rate_limit
 from streamproc.windowing.aggregates import Aggregate, collect, count, reducing
 
 if TYPE_CHECKING:
-    from streamproc.streams.stream import KeyedStream, ProcessResults
+    from streamproc.streams.stream import KeyedStream, ProcessResults, RateLimitedStream
 
 __all__ = ["ByKey", "WithState"]
 
@@ -24,6 +27,7 @@ W = TypeVar("W")
 A = TypeVar("A")
 S = TypeVar("S")
 U = TypeVar("U")
+R = TypeVar("R")
 
 
 class ByKey(Handle, Generic[K, V]):
@@ -170,6 +174,45 @@ class WithState(Handle, Generic[K, V]):
         """
         named = self._stateful("map_with_state", fn, options)
         return self._keyed(self._dataflow.add(MapWithState(**named, fn=fn)))
+
+    def running(self, aggregate: Aggregate[V, Any, R], /, **options: Unpack[OperatorOptions]) -> KeyedStream[K, R]:
+        """Aggregate all values that each key ever had; give the new results of the keys that have new values.
+
+        State grows with the number of keys, and never shrinks: where keys come and go, aggregate in windows, or use
+        `update_state_by_key`, which can remove them.
+
+        Args:
+            aggregate: How values are aggregated, such as ``count()``.
+            **options: See `OperatorOptions`.
+
+        Example:
+            >>> run([["a", "b"], ["a"]], lambda letters: letters.key_by(str).running(count()))
+            [('a', 1), ('b', 1), ('a', 2)]
+        """
+        if not isinstance(aggregate, Aggregate):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"running: expected an aggregate such as count(), got {aggregate!r}")
+        node = RunningAggregate(**self._named("running", options), aggregate=aggregate)
+        return self._keyed(self._dataflow.add(node))
+
+    def rate_limit(self, n: int, /, *, per: Duration, **options: Unpack[OperatorOptions]) -> RateLimitedStream[K, V]:
+        """Let at most ``n`` records of each key pass in each period; those above go to ``excess()`` of the result.
+
+        Periods are intervals of processing time that begin at multiples of their length. All records of a batch are in
+        the period that holds the last millisecond before its trigger time: so periods that are shorter than the batch
+        interval let no more pass than ``n`` in a batch.
+
+        Args:
+            n: How many records.
+            per: The length of a period.
+            **options: See `OperatorOptions`.
+
+        Example:
+            >>> run(["a", "b", "aa"], lambda words: words.key_by(lambda w: w[0]).rate_limit(1, per="1s"))
+            [('a', 'a'), ('b', 'b')]
+        """
+        if type(n) is not int or n < 1:
+            raise PipelineError(f"rate_limit: n is {n!r}: expected a whole number of at least 1")
+        return self._rate_limited(self._process("rate_limit", rate_limit(n, per), options))
 
     def process(self, function: KeyedProcess[K, V, U], /, **options: Unpack[OperatorOptions]) -> ProcessResults[K, U]:
         """Run an operator of one's own, with named state variables, timers and side outputs; see `KeyedProcess`.

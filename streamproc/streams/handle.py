@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         KeyedStream,
         KeyedWindowResults,
         ProcessResults,
+        RateLimitedStream,
         Stream,
         WindowResults,
     )
@@ -90,6 +91,10 @@ class Handle:
 
     def _process_results(self, node: Node) -> ProcessResults[Any, Any]:
         """Return the results of the `KeyedProcess` of a new node."""
+        raise NotImplementedError
+
+    def _rate_limited(self, node: Node) -> RateLimitedStream[Any, Any]:
+        """Return what a new node lets pass."""
         raise NotImplementedError
 
     def _same(self, node: Node) -> Self:

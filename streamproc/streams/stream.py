@@ -14,14 +14,16 @@ from streamproc.errors import PipelineError
 from streamproc.streams.by_key import ByKey, WithState
 from streamproc.streams.handle import Handle
 from streamproc.streams.joins import Joins
+from streamproc.streams.lists import KeyedLists, Lists
 from streamproc.streams.outputs import Outputs
 from streamproc.streams.per_batch import PerBatch
 from streamproc.streams.per_record import PerRecord
+from streamproc.streams.selection import Selection
 from streamproc.streams.windowed import WindowBy, WindowKeyedBy
 from streamproc.streams.windows import KeyedWindows, Windows
 from streamproc.windowing.windows import WindowResult
 
-__all__ = ["KeyedStream", "KeyedWindowResults", "ProcessResults", "Stream", "WindowResults"]
+__all__ = ["KeyedStream", "KeyedWindowResults", "ProcessResults", "RateLimitedStream", "Stream", "WindowResults"]
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -48,11 +50,16 @@ class _Streams(Handle):
     def _process_results(self, node: Node) -> ProcessResults[Any, Any]:
         return ProcessResults(self._dataflow, node)
 
+    def _rate_limited(self, node: Node) -> RateLimitedStream[Any, Any]:
+        return RateLimitedStream(self._dataflow, node)
+
 
 class Stream(
     _Streams,
     PerRecord[T],
+    Selection[T],
     PerBatch[T],
+    Lists[T],
     WindowBy[T],
     Windows[T],
     Outputs[T],
@@ -71,7 +78,9 @@ class Stream(
 class KeyedStream(
     _Streams,
     PerRecord[tuple[K, V]],
+    Selection[tuple[K, V]],
     PerBatch[tuple[K, V]],
+    KeyedLists[K, V],
     ByKey[K, V],
     WithState[K, V],
     Joins[K, V],
@@ -154,3 +163,25 @@ class ProcessResults(KeyedStream[K, U], Generic[K, U]):
         if name not in self._side_outputs:
             self._side_outputs[name] = KeyedStream(self._dataflow, self._put_aside(name))
         return self._side_outputs[name]
+
+
+class RateLimitedStream(KeyedStream[K, V], Generic[K, V]):
+    """What a rate limit lets pass; what is above it is reached from here."""
+
+    @cached_property
+    def _excess(self) -> KeyedStream[K, V]:
+        return KeyedStream(self._dataflow, self._put_aside("excess"))
+
+    def excess(self) -> KeyedStream[K, V]:
+        """Return the records that were above the limit.
+
+        Raises:
+            PipelineError: This isn't what ``rate_limit`` has returned, but what another operator has made of it.
+
+        Example:
+            >>> run(["a", "b", "aa"], lambda words: words.key_by(lambda w: w[0]).rate_limit(1, per="1s").excess())
+            [('a', 'aa')]
+        """
+        if "excess" not in getattr(self._node, "outputs", {}):
+            raise PipelineError(f"excess(): {self._node.name} is no rate limit: ask what rate_limit() has returned")
+        return self._excess
