@@ -309,10 +309,6 @@ def test_late_records_go_into_windows_within_the_lateness_and_no_others() -> Non
 
 
 # A trigger that waits for records only has nothing to give when the watermark is at the end.
-ON_TIME_IN_VAIN = "the first result behind the end is on time, although late records alone have asked for it"
-
-
-@pytest.mark.xfail(strict=True, reason=ON_TIME_IN_VAIN)
 @pytest.mark.parametrize("options", [{"emit": "update"}, {"trigger": Repeated(AfterCount(1))}])
 def test_what_late_records_alone_have_asked_for_is_late(options: dict[str, Any]) -> None:
     tell(

@@ -301,7 +301,6 @@ def test_the_global_window_gives_what_its_trigger_says_and_the_rest_when_the_inp
     tell(Global(), "1 ->\nwatermark=1000 ->\nend -> always of 1, on time 0 last")
 
 
-@pytest.mark.xfail(strict=True, reason="all of several wait for the last delay, also if its part is ready without it")
 def test_a_result_does_not_wait_for_a_delay_that_nothing_needs() -> None:
     tell(
         TENS,
@@ -318,7 +317,6 @@ def test_a_result_does_not_wait_for_a_delay_that_nothing_needs() -> None:
 RECORDS_AND_TIME = AllOf(AfterCount(2), AfterDelay("3s"))
 
 
-@pytest.mark.xfail(strict=True, reason="what is due stays so when its time has come and others are not ready")
 @pytest.mark.parametrize(
     ("trigger", "results"),
     [

@@ -35,12 +35,6 @@ def values(results: Sequence[WindowResult[Any]]) -> list[Any]:
     return [result.value for result in results]
 
 
-FIRST_ONES = pytest.mark.xfail(
-    strict=True,
-    reason="while a window is not full, records are lost of it: the first ones in it, where it is half full",
-)
-
-
 @pytest.mark.parametrize(
     ("assigner", "records", "windows"),
     [
@@ -51,7 +45,7 @@ FIRST_ONES = pytest.mark.xfail(
         # The first ones hold less, as with Flink; the last one holds what there is.
         (Count(4, every=2), "abcdefg", ["ab", "abcd", "cdef", "efg"]),
         (Count(3, every=1), "abcde", ["a", "ab", "abc", "bcd", "cde"]),
-        pytest.param(Count(4, every=1), "abcdef", ["a", "ab", "abc", "abcd", "bcde", "cdef"], marks=FIRST_ONES),
+        (Count(4, every=1), "abcdef", ["a", "ab", "abc", "abcd", "bcde", "cdef"]),
         (Count(3, every=2), "abcdef", ["ab", "bcd", "def"]),
         (Count(5, every=3), "abcdefgh", ["abc", "bcdef", "efgh"]),
         (Count(6, every=4), "abcdefghi", ["abcd", "cdefgh", "ghi"]),
@@ -94,9 +88,6 @@ def test_no_record_is_late_to_a_count() -> None:
     assert results == [WindowResult(1, 1_001, 3)]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a result has the time of its newest record, which the watermark may have passed"
-)
 @pytest.mark.parametrize(
     ("batches", "of_old_records"),
     [
@@ -135,7 +126,6 @@ def by_definition(records: Sequence[Any], n: int, every: int) -> list[list[Any]]
     return found + ([list(records[max(0, given - n + every) :])] if given < len(records) else [])
 
 
-@FIRST_ONES
 @settings(max_examples=150, deadline=None)
 @given(
     batches=st.lists(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 50)), max_size=6), max_size=6),

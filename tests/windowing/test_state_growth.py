@@ -45,18 +45,34 @@ def entries(build: Build, records_a_second: int) -> int:
         store.close()
 
 
+def tumbling(keyed: KeyedStream[int, int]) -> Any:
+    return keyed.window(Tumbling("1000s")).aggregate(count())
+
+
+def sliding_with_an_inverse(keyed: KeyedStream[int, int]) -> Any:
+    return keyed.window(Sliding("1000s", every="10s")).aggregate(count())
+
+
+def sliding_with_two_stacks(keyed: KeyedStream[int, int]) -> Any:
+    return keyed.window(Sliding("1000s", every="10s")).aggregate(max_of(itself))
+
+
+def sessions(keyed: KeyedStream[int, int]) -> Any:
+    return keyed.window(Session("60s")).aggregate(count())
+
+
+def itself(time: int) -> int:
+    return time
+
+
 @pytest.mark.parametrize(
     ("build", "at_most"),
     [
-        (lambda keyed: keyed.window(Tumbling("1000s")).aggregate(count()), KEYS),
-        (lambda keyed: keyed.window(Sliding("1000s", every="10s")).aggregate(count()), KEYS * (SECONDS // 10 + 1)),
-        (
-            lambda keyed: keyed.window(Sliding("1000s", every="10s")).aggregate(max_of(lambda time: time)),
-            KEYS * (SECONDS // 10 + 2),
-        ),
-        (lambda keyed: keyed.window(Session("60s")).aggregate(count()), 2 * KEYS),
+        (tumbling, KEYS),
+        (sliding_with_an_inverse, KEYS * (SECONDS // 10 + 1)),
+        (sliding_with_two_stacks, KEYS * (SECONDS // 10 + 2)),
+        (sessions, 2 * KEYS),
     ],
-    ids=["tumbling", "sliding with an inverse", "sliding with two stacks", "session"],
 )
 def test_ten_times_the_records_take_no_more_room(build: Build, at_most: int) -> None:
     few, many = entries(build, 10), entries(build, 100)

@@ -54,9 +54,18 @@ class Watched:
         memories = [self.memory, *(other.memory for other in others)]
         return Watched(self.trigger, self.trigger.merge(memories, passed=passed))
 
-    @property
-    def due(self) -> int | None:
-        return self.trigger.due(self.memory)
+    def due(self, now: int = 0) -> int | None:
+        return self.trigger.due(self.memory, now)
+
+    def woken(self, now: int, *, passed: bool = False) -> int | None:
+        """Return when it is found ready if it is asked whenever it says, and no records come; None for never."""
+        while not self.ready(now=now, passed=passed):
+            due = self.due(now)
+            if due is None:
+                return None
+            assert due > now, "it is asked again at once, without end"
+            now = due
+        return now
 
 
 def test_a_count_is_ready_once_so_many_have_come_and_then_finishes() -> None:
@@ -69,7 +78,7 @@ def test_a_count_is_ready_once_so_many_have_come_and_then_finishes() -> None:
     again, finished = fresh.came(7).given()
     assert finished
     assert not again.came(2).ready()
-    assert fresh.came(2).due is None
+    assert fresh.came(2).due() is None
 
 
 def test_counts_of_merged_sessions_add_up() -> None:
@@ -81,21 +90,21 @@ def test_counts_of_merged_sessions_add_up() -> None:
 
 def test_a_delay_is_ready_so_long_behind_the_first_record_and_at_that_very_time() -> None:
     fresh = Watched(DELAY)
-    assert (fresh.ready(now=1_000), fresh.due) == (False, None)
+    assert (fresh.ready(now=1_000), fresh.due()) == (False, None)
     waiting = fresh.came(1, now=5).came(4, now=14)
-    assert waiting.due == 15
+    assert (waiting.due(5), waiting.due(14), waiting.due(15)) == (15, 15, None)
     assert [waiting.ready(now=now) for now in (14, 15, 16)] == [False, True, True]
     again, finished = waiting.given(now=15)
     assert finished
-    assert (again.due, again.ready(now=100)) == (None, False)
-    assert again.came(1, now=20).due == 30
+    assert (again.due(), again.ready(now=100)) == (None, False)
+    assert again.came(1, now=20).due() == 30
 
 
 def test_the_delay_of_merged_sessions_is_that_of_the_first_record_of_all() -> None:
     early, late, empty = Watched(DELAY).came(1, now=5), Watched(DELAY).came(1, now=7), Watched(DELAY)
-    assert late.merged(early, empty).due == 15
-    assert empty.merged(late).due == 17
-    assert empty.merged(empty).due is None
+    assert late.merged(early, empty).due() == 15
+    assert empty.merged(late).due() == 17
+    assert empty.merged(empty).due() is None
 
 
 def test_any_of_several_is_ready_with_the_first_and_all_of_them_with_the_last() -> None:
@@ -121,37 +130,26 @@ def test_combinations_begin_anew_and_finish_with_a_result() -> None:
         assert again.memory == combination.begin()
 
 
-def test_combinations_are_due_with_the_first_or_the_last_of_their_delays() -> None:
-    delays = AfterDelay("10ms"), AfterDelay("30ms")
-    assert Watched(AnyOf(*delays, COUNT)).came(1, now=5).due == 15
-    assert Watched(AllOf(*delays)).came(1, now=5).due == 35
-    assert Watched(AllOf(*delays, COUNT)).came(3, now=5).due == 35
-    assert Watched(AnyOf(COUNT, OnClose())).came(1).due is None
-
-
-NOT_DUE = pytest.mark.xfail(
-    strict=True,
-    reason="all of several are due with the last delay: also if it is of a part that is ready, or none helps",
-)
-
-
-@NOT_DUE
 @pytest.mark.parametrize(
-    ("trigger", "due"),
+    ("trigger", "records", "ready"),
     [
-        (AllOf(COUNT, DELAY), None),
-        (AllOf(DELAY, OnClose()), None),
-        (AnyOf(AllOf(COUNT, DELAY), AfterDelay("30ms")), 35),
-        (AllOf(DELAY, AnyOf(AfterCount(1), AfterDelay("30ms"))), 15),
+        (AnyOf(AfterDelay("10ms"), AfterDelay("30ms"), COUNT), 1, 15),
+        (AllOf(AfterDelay("10ms"), AfterDelay("30ms")), 1, 35),
+        (AllOf(AfterDelay("10ms"), AfterDelay("30ms"), COUNT), 3, 35),
+        (AllOf(DELAY, COUNT), 2, None),
+        (AllOf(DELAY, OnClose()), 9, None),
+        (AnyOf(COUNT, OnClose()), 2, None),
+        (AnyOf(AllOf(DELAY, COUNT), AfterDelay("30ms")), 2, 35),
+        (AllOf(DELAY, AnyOf(AfterCount(1), AfterDelay("30ms"))), 1, 15),
     ],
 )
-def test_what_is_due_is_when_time_alone_makes_it_ready(trigger: WindowTrigger, due: int | None) -> None:
-    assert Watched(trigger).came(1, now=5).due == due
+def test_combinations_are_found_ready_when_they_are(trigger: WindowTrigger, records: int, ready: int | None) -> None:
+    assert Watched(trigger).came(records, now=5).woken(5) == ready
 
 
 def test_combinations_merge_part_by_part() -> None:
     one, two = Watched(AllOf(COUNT, DELAY)).came(1, now=5), Watched(AllOf(COUNT, DELAY)).came(2, now=8)
-    assert one.merged(two).due == 15
+    assert one.merged(two).woken(8) == 15
     assert one.merged(two).ready(now=15)
     nested = Watched(AnyOf(AllOf(COUNT, DELAY), AfterCount(5)))
     assert nested.came(2).merged(nested.came(3)).ready()
@@ -172,8 +170,8 @@ def test_repeated_never_finishes_and_begins_anew_each_time() -> None:
         assert watched.ready()
         watched = watched.goes_on()
     delayed = Watched(Repeated(DELAY)).came(1, now=5)
-    assert delayed.due == 15
-    assert delayed.goes_on(now=15).due is None
+    assert delayed.due() == 15
+    assert delayed.goes_on(now=15).due(15) is None
     assert Watched(Repeated(COUNT)).came(1).merged(Watched(Repeated(COUNT)).came(2)).ready()
 
 
@@ -190,14 +188,14 @@ def test_an_update_comes_with_every_batch_of_records() -> None:
         assert watched.ready(passed=passed)
         watched = watched.goes_on(passed=passed)
         assert not watched.ready(passed=passed)
-    assert watched.due is None
+    assert watched.due() is None
 
 
 def test_the_close_is_nobodys_turn_to_ask_for() -> None:
     watched = Watched(OnClose()).came(1_000, now=1)
     assert not watched.ready(now=1_000, passed=True)
     assert not watched.goes_on().ready(passed=True)
-    assert (watched.due, watched.merged(watched).memory) == (None, None)
+    assert (watched.due(), watched.merged(watched).memory) == (None, None)
 
 
 def test_at_the_watermark_there_is_one_result_whatever_has_come() -> None:
@@ -223,12 +221,12 @@ def test_early_results_are_given_before_the_end_only_and_late_ones_behind_it() -
 
 def test_what_is_due_is_early_before_the_result_at_the_watermark_and_late_behind_it() -> None:
     watched = Watched(AtWatermark(early=AfterDelay("10ms"), late=AfterDelay("30ms")))
-    assert watched.due is None
-    assert watched.came(1, now=5).due == 15
+    assert watched.due() is None
+    assert watched.came(1, now=5).due(5) == 15
     behind = watched.came(1, now=5).goes_on(now=8, passed=True)
-    assert behind.due is None
-    assert behind.came(1, now=20, passed=True).due == 50
-    assert Watched(AtWatermark()).came(1).due is None
+    assert behind.due(8) is None
+    assert behind.came(1, now=20, passed=True).due(20) == 50
+    assert Watched(AtWatermark()).came(1).due() is None
 
 
 def test_by_default_each_batch_of_late_records_gives_a_result() -> None:
@@ -290,11 +288,10 @@ def test_what_is_remembered_is_a_value_that_nothing_changes_and_that_state_can_h
 READY_PART = Repeated(AllOf(AfterDelay("1s"), AnyOf(AfterCount(1), AfterDelay("9s"))))
 
 
-@NOT_DUE
 @settings(deadline=None)
 @example(trigger=READY_PART, times=[0], passed=False)
 @given(trigger=TRIGGERS, times=st.lists(st.integers(0, 15), min_size=1, max_size=4), passed=st.booleans())
-def test_time_alone_makes_a_trigger_ready_only_when_it_says_so(
+def test_whoever_asks_a_trigger_when_it_says_finds_it_ready_as_soon_as_it_is(
     trigger: WindowTrigger, times: list[int], passed: bool
 ) -> None:
     watched, now = Watched(trigger), 0
@@ -305,12 +302,8 @@ def test_time_alone_makes_a_trigger_ready_only_when_it_says_so(
             watched, finished = watched.given(now=now, passed=passed)
             if finished:
                 return
-    if watched.ready(now=now, passed=passed):
-        return
     ready = next((later for later in range(now, now + 2_000) if watched.ready(now=later, passed=passed)), None)
-    if ready is not None:
-        assert watched.due is not None
-        assert watched.due <= ready
+    assert watched.woken(now, passed=passed) == ready
 
 
 @pytest.mark.parametrize(
