@@ -128,7 +128,7 @@ ZONES = [
 LENGTHS = [("day", (22, 26)), ("week", (143, 170)), ("month", (27 * 24, 31 * 24 + 2))]
 
 
-@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("zone", [*ZONES, "America/St_Johns"])
 @pytest.mark.parametrize(("unit", "hours"), LENGTHS)
 def test_windows_follow_one_another_without_gap_or_overlap(zone: str, unit: Any, hours: tuple[int, int]) -> None:
     slices = slices_of(Calendar(unit, zone))
@@ -196,11 +196,15 @@ def test_a_month_takes_late_records_until_its_lateness_is_over() -> None:
     assert found == [("2024-02", 2, "on_time"), ("2024-02", 3, "late"), ("2024-03", 2, "on_time")]
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
 @pytest.mark.parametrize("unit", ["day", "week", "month"])
-def test_the_last_day_that_a_time_can_have_has_a_window_or_fails_as_a_record(unit: Any) -> None:
+@pytest.mark.parametrize("options", [{}, {"emit": "final"}])
+def test_the_last_day_that_a_time_can_have_has_a_window(zone: str, unit: Any, options: dict[str, Any]) -> None:
     # "31 December 9999" is how many say that there is no date.
-    results: list[WindowResult[int]] = run(
-        ["2026-01-01T12:00", "9999-12-31T12:00"],
-        lambda s: s.event_time(at).window(Calendar(unit)).aggregate(count(), on_error="skip"),
+    times = ["2026-01-01T12:00", "9999-12-01T12:00", "9999-12-31T12:00", "9999-12-31T23:59:59"]
+    results: list[WindowResult[list[str]]] = run(
+        times, lambda s: s.event_time(at).window(Calendar(unit, zone), **options).aggregate(collect())
     )
-    assert results[0].value == 1
+    assert sorted(time for result in results for time in result.value) == times
+    for result in results:
+        assert all(result.start <= at(time) < result.end for time in result.value)

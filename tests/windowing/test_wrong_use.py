@@ -126,27 +126,35 @@ def test_wrong_use_is_refused_and_told_what_is_expected(build: Build, message: s
         build()
 
 
-OF_NO_TYPE: dict[str, Build] = {
-    "a text for an early trigger": lambda: any_of(AtWatermark, early="10s"),
-    "a class for an early trigger": lambda: any_of(AtWatermark, early=AfterCount),
-    "a text for a late trigger": lambda: any_of(AtWatermark, late="10s"),
-    "a text among several triggers": lambda: any_of(AnyOf, AfterCount(3), "10s"),
-    "a number among several triggers": lambda: any_of(AllOf, AfterCount(3), 5),
-    "a text to be repeated": lambda: any_of(Repeated, "10s"),
-    "a text for a number of records": lambda: any_of(AfterCount, "3"),
-    "a part of a record": lambda: any_of(AfterCount, 2.5),
-    "a text for a count": lambda: any_of(Count, "3"),
-    "a part of a record for a count": lambda: any_of(Count, 2.5),
-    "no time zone": lambda: any_of(Calendar, "day", None),
-    "a class of windows that have a slide": lambda: window(Tumbling).aggregate(count()),
-    "no function to reduce with": lambda: window().reduce(7),
-    "no aggregate at all": lambda: window().map(str),
-}
+NO_TRIGGER = r"""is no trigger: expected AfterCount\(100\), AfterDelay\("10s"\) or another"""
+WHAT_A_TYPE_CHECKER_FINDS: list[tuple[Build, str]] = [
+    (lambda: any_of(AtWatermark, early="10s"), f"AtWatermark: '10s' {NO_TRIGGER}"),
+    (lambda: any_of(AtWatermark, early=AfterCount), f"AtWatermark: <class '.*AfterCount'> {NO_TRIGGER}"),
+    (lambda: any_of(AtWatermark, late="10s"), f"AtWatermark: '10s' {NO_TRIGGER}"),
+    (lambda: any_of(AnyOf, AfterCount(3), "10s"), f"AnyOf: '10s' {NO_TRIGGER}"),
+    (lambda: any_of(AllOf, AfterCount(3), 5), f"AllOf: 5 {NO_TRIGGER}"),
+    (lambda: any_of(Repeated, "10s"), f"Repeated: '10s' {NO_TRIGGER}"),
+    (lambda: any_of(AfterCount, "3"), r"AfterCount\('3'\): expected at least 1 record, as an integer"),
+    (lambda: any_of(AfterCount, 2.5), r"AfterCount\(2.5\): expected at least 1 record, as an integer"),
+    (lambda: any_of(Count, "3"), r"Count\('3', every='3'\): expected 1 <= every <= n, as integers"),
+    (lambda: any_of(Count, 2.5), r"Count\(2.5, every=2.5\): expected 1 <= every <= n, as integers"),
+    (lambda: any_of(Calendar, "day", None), "there is no time zone None"),
+    (lambda: window(Tumbling).aggregate(count()), "or a length, got <class '.*Tumbling'>"),
+    (lambda: window().reduce(7), "reduce: expected a function of two values, got 7"),
+    (
+        lambda: window().map(str),
+        r"map\(\) works on the results of windows: call aggregate\(...\) or reduce\(...\) before",
+    ),
+    (
+        lambda: numbers().key_by(str).window(Tumbling("1s")).to(None),
+        r"to\(\) works on the results of windows: call aggr",
+    ),
+]
 
 
-@pytest.mark.parametrize("build", OF_NO_TYPE.values(), ids=list(OF_NO_TYPE))
-def test_what_a_type_checker_finds_is_refused_too(build: Build) -> None:
-    with pytest.raises(PipelineError):
+@pytest.mark.parametrize(("build", "message"), WHAT_A_TYPE_CHECKER_FINDS)
+def test_what_a_type_checker_finds_is_refused_too(build: Build, message: str) -> None:
+    with pytest.raises(PipelineError, match=message):
         build()
 
 
