@@ -32,7 +32,8 @@ from streamproc.windowing.assigners import (
     Tumbling,
     WindowAssigner,
 )
-from streamproc.windowing.triggers import AtWatermark, OnClose, OnUpdate, WindowTrigger
+from streamproc.windowing.at_watermark import AtWatermark
+from streamproc.windowing.triggers import OnClose, OnUpdate, WindowTrigger
 
 if TYPE_CHECKING:
     from streamproc.streams.stream import KeyedWindowResults, WindowResults

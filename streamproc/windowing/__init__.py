@@ -33,12 +33,12 @@ from streamproc.windowing.assigners import (
     Tumbling,
     WindowAssigner,
 )
+from streamproc.windowing.at_watermark import AtWatermark
 from streamproc.windowing.triggers import (
     AfterCount,
     AfterDelay,
     AllOf,
     AnyOf,
-    AtWatermark,
     OnClose,
     OnUpdate,
     Repeated,

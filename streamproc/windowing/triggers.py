@@ -22,11 +22,11 @@ __all__ = [
     "AfterDelay",
     "AllOf",
     "AnyOf",
-    "AtWatermark",
     "OnClose",
     "OnUpdate",
     "Repeated",
     "WindowTrigger",
+    "check_trigger",
 ]
 
 
@@ -76,7 +76,7 @@ class WindowTrigger(ABC):
         return None
 
 
-def _check(where: str, trigger: object) -> None:
+def check_trigger(where: str, trigger: object) -> None:
     """Refuse what is no trigger.
 
     Raises:
@@ -179,7 +179,7 @@ class _Combination(WindowTrigger):
         if not triggers:
             raise PipelineError(f"{type(self).__name__}() needs at least one trigger")
         for trigger in triggers:
-            _check(type(self).__name__, trigger)
+            check_trigger(type(self).__name__, trigger)
         object.__setattr__(self, "triggers", triggers)
 
     def begin(self) -> list[Any]:
@@ -260,7 +260,7 @@ class Repeated(WindowTrigger):
     trigger: WindowTrigger
 
     def __post_init__(self) -> None:
-        _check("Repeated", self.trigger)
+        check_trigger("Repeated", self.trigger)
 
     def begin(self) -> Any:
         """Return what the trigger remembers."""
@@ -291,87 +291,6 @@ class Repeated(WindowTrigger):
         return f"again and again {self.trigger}"
 
 
-_EACH = Repeated(AfterCount(1))
-
-
-@dataclass(frozen=True, slots=True, init=False)
-class AtWatermark(WindowTrigger):
-    """When the watermark is at the window's end: the usual trigger.
-
-    Args:
-        early: Gives results before that, each time it is ready; none by default.
-        late: Gives results behind that, each time it is ready and late records have come; with each batch of late
-            records by default. It matters only with an allowed lateness.
-
-    Example:
-        >>> str(AtWatermark(early=AfterDelay("10s")))
-        'early after 10s, at the watermark, late after 1 records'
-    """
-
-    early: WindowTrigger | None
-    late: WindowTrigger
-
-    def __init__(self, *, early: WindowTrigger | None = None, late: WindowTrigger | None = None) -> None:
-        for trigger in (early, late):
-            if trigger is not None:
-                _check("AtWatermark", trigger)
-        object.__setattr__(self, "early", early)
-        object.__setattr__(self, "late", _EACH.trigger if late is None else late)
-
-    def begin(self) -> list[Any] | None:
-        """Return nothing: what early and late triggers remember at the beginning."""
-        return None
-
-    def on_records(self, memory: list[Any] | None, count: int, now: int, *, passed: bool) -> list[Any] | None:
-        """Tell the early or the late trigger."""
-        if not passed and self.early is None:
-            return memory
-        given, early, late = memory or self._beginning()
-        if passed:
-            return [given, early, self.late.on_records(late, count, now, passed=passed)]
-        assert self.early is not None
-        return [given, self.early.on_records(early, count, now, passed=passed), late]
-
-    def is_ready(self, memory: list[Any] | None, now: int, *, passed: bool) -> bool:
-        """Ask the trigger whose turn it is."""
-        given, early, late = memory or self._beginning()
-        if not passed:
-            return self.early is not None and self.early.is_ready(early, now, passed=passed)
-        return not given or self.late.is_ready(late, now, passed=passed)
-
-    def on_result(self, memory: list[Any] | None, now: int, *, passed: bool) -> tuple[list[Any] | None, bool]:
-        """Go on, and begin early and late triggers anew."""
-        return ([True, *self._beginning()[1:]] if passed else None), False
-
-    def merge(self, memories: Sequence[list[Any] | None], *, passed: bool) -> list[Any] | None:
-        """Return whether any was given; it will be again if the watermark is not there any more."""
-        if not any(memories):
-            return None
-        given, early, late = zip(*(memory or self._beginning() for memory in memories), strict=True)
-        return [
-            passed and any(given),
-            None if self.early is None else self.early.merge(early, passed=passed),
-            self.late.merge(late, passed=passed),
-        ]
-
-    def due(self, memory: list[Any] | None, now: int) -> int | None:
-        """Return when the early or the late trigger is ready."""
-        if memory is None:
-            return None
-        given, early, late = memory
-        if given:
-            return self.late.due(late, now)
-        return None if self.early is None else self.early.due(early, now)
-
-    def _beginning(self) -> list[Any]:
-        """Return that nothing was given at the end, and what early and late triggers remember."""
-        return [False, None if self.early is None else self.early.begin(), self.late.begin()]
-
-    def __str__(self) -> str:
-        early = "" if self.early is None else f"early {self.early}, "
-        return f"{early}at the watermark, late {self.late}"
-
-
 @dataclass(frozen=True, slots=True)
 class OnUpdate(Repeated):
     """With each batch that brings records.
@@ -381,7 +300,7 @@ class OnUpdate(Repeated):
         'with each update'
     """
 
-    trigger: WindowTrigger = _EACH.trigger
+    trigger: WindowTrigger = AfterCount(1)
 
     def __str__(self) -> str:
         return "with each update"
