@@ -193,7 +193,7 @@ def test_end_and_close_in_one_step_give_one_pane_that_is_the_last(trigger: Windo
         TENS,
         f"""
         1              -> {first}
-        watermark=100  -> 0..10 of 1, on time {index} last
+        watermark=60   -> 0..10 of 1, on time {index} last
         """,
         trigger=trigger,
         allowed_lateness="50ms",

@@ -71,6 +71,17 @@ SESSIONS: dict[str, tuple[dict[str, Any], str]] = {
         3             -> 1..15 of 1 3 5, late 1
         """,
     ),
+    "a session that has grown before its first end": (
+        {},
+        """
+        1             ->
+        5             ->
+        watermark=12  ->
+        watermark=14  ->
+        watermark=15  -> 1..15 of 1 5, on time 0
+        3             -> 1..15 of 1 3 5, late 1
+        """,
+    ),
     # Beam counts panes anew where a session changes its start or end; here they go on.
     "a late record that takes the end ahead of the watermark": (
         {},
