@@ -37,6 +37,7 @@ from streamproc.connectors.files import FileSink, Ndjson, Roll
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import Driver
 from streamproc.triggers import Trigger
+from tests.simulation.stateful import deduplicated, gathered, largest, limited, remembered, running_counts
 
 Numbers = Stream[int]
 Keyed = KeyedStream[Any, Any]
@@ -126,6 +127,12 @@ class Pipeline:
                         rolling,
                         value_counts,
                         joined,
+                        remembered,
+                        deduplicated,
+                        gathered,
+                        limited,
+                        running_counts,
+                        largest,
                     )(keyed)
                 out = keyed
             if self.random.random() < 0.25:
