@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, Unpack, overload
 
-from streamproc.dataflow.nodes import EventTime, Repartition, Split, StepKind
+from streamproc.dataflow.nodes import EventTime, Node, Repartition, Split, StepKind
 from streamproc.dataflow.nodes import Union as UnionNode
 from streamproc.dataflow.policies import Function
 from streamproc.durations import Duration, to_ms
@@ -95,18 +95,6 @@ class PerRecord(Handle, Generic[T]):
             [1, 2]
         """
         return self._same(self._step(StepKind.PEEK, fn, options))
-
-    def union(self, *others: Self, **options: Unpack[OperatorOptions]) -> Self:
-        """Merge with streams of the same type: the batches one after the other; the watermark is the smallest.
-
-        Example:
-            >>> run([1, 2], lambda numbers: numbers.union(numbers.map(lambda n: -n)))
-            [1, 2, -1, -2]
-        """
-        for other in others:
-            self._check_together(other, "union")
-        named = self._named("union", options, self._node, *(other._node for other in others))
-        return self._same(self._dataflow.add(UnionNode(**named)))
 
     def branch(self, *predicates: Predicate[T], **options: Unpack[StepOptions]) -> tuple[Self, ...]:
         """Divide into several streams: each element goes to the first whose predicate holds.
@@ -195,6 +183,13 @@ class PerRecord(Handle, Generic[T]):
             max_ahead_ms=limit(max_ahead, "max_ahead", zero=True),
         )
         return self._same(self._dataflow.add(node))
+
+    def _united(self, others: Sequence[Handle], options: OperatorOptions) -> Node:
+        """Add the node that merges this stream with others."""
+        for other in others:
+            self._check_together(other, "union")
+        named = self._named("union", options, self._node, *(other._node for other in others))
+        return self._dataflow.add(UnionNode(**named))
 
     def _split(self, predicates: dict[str, Function], options: StepOptions) -> tuple[dict[str, Self], Self]:
         if not predicates:

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Unpack
 
 from streamproc.dataflow.nodes import Node
 from streamproc.dataflow.variables import Output
 from streamproc.errors import PipelineError
 from streamproc.streams.by_key import ByKey, WithState
-from streamproc.streams.handle import Handle
+from streamproc.streams.handle import Handle, OperatorOptions
 from streamproc.streams.joins import Joins
 from streamproc.streams.lists import KeyedLists, Lists
 from streamproc.streams.outputs import Outputs
@@ -67,6 +67,15 @@ class Stream(
 ):
     """A stream of ``T``. Operators return new streams; nothing runs before the app does."""
 
+    def union(self, *others: Stream[T], **options: Unpack[OperatorOptions]) -> Stream[T]:
+        """Merge with streams of the same type: the batches one after the other; the watermark is the smallest.
+
+        Example:
+            >>> run([1, 2], lambda numbers: numbers.union(numbers.map(lambda n: -n)))
+            [1, 2, -1, -2]
+        """
+        return self._stream(self._united(others, options))
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> NoReturn:
@@ -96,6 +105,10 @@ class KeyedStream(
     """
 
     keyed = True
+
+    def union(self, *others: KeyedStream[K, V], **options: Unpack[OperatorOptions]) -> KeyedStream[K, V]:
+        """Merge with keyed streams of the same type: see `Stream.union`."""
+        return self._keyed(self._united(others, options))
 
 
 class WindowResults(Stream[WindowResult[R]], Generic[T, R]):

@@ -89,6 +89,13 @@ def test_a_value_that_fails_is_left_out() -> None:
         run([1, 0], build("fail"))
 
 
+def test_a_key_that_state_cannot_have_fails_its_record() -> None:
+    found = run([["a"], 1, 1], lambda s: s.key_by(lambda key: key).running(count(), on_error="skip"))
+    assert found == [(1, 2)]
+    with pytest.raises(OperatorError, match=r"make it a tuple(.|\n)*position: source-1 \[0\] at 1"):
+        run([1, ["a"]], lambda s: s.key_by(lambda key: key).running(count()))
+
+
 def test_a_merge_that_fails_leaves_what_was_before() -> None:
     def merge(a: int, b: int) -> int:
         if b < 0:

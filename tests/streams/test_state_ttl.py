@@ -309,6 +309,27 @@ async def test_what_was_written_before_event_time_began_lives_from_its_beginning
         assert driver.state("own", "number") == {}
 
 
+async def test_a_batch_that_is_run_again_to_place_a_failed_record_counts_once() -> None:
+    process = Timed(
+        lambda keyed: keyed.filter(lambda pair: pair[1] != "drop").process(ByEventTime(), name="own"),
+        on_error="skip",
+        bound=1_000,
+    )
+    async with process.driver as driver:
+        await process.tick(*commands(1_000, *FILLED, "later 1001 set 7"))
+        # Rows are dropped before the process: where the failed record came from is known in a second run only.
+        shown = await process.tick(*commands(1_100, "set 5", "drop", "fail", "show"))
+        assert shown == [("a", "5  {} None 0")]
+        assert driver.metrics.reruns == 1
+        assert driver.metrics.operators["own"].expired == 1
+        await process.tick(*commands(2_100, "drop", "fail"))
+        assert driver.metrics.reruns == 2
+        # The timer has set the number before the list and the entries of the map expire.
+        assert driver.metrics.operators["own"].timers == 1
+        assert driver.metrics.operators["own"].expired == 1 + 3
+        assert driver.state("own", "number") == {"a": [7, 1_200, 1_200]}
+
+
 async def test_a_long_downtime_is_made_up_for_in_the_first_batches() -> None:
     process = timed(ByProcessingTime(), event_time=False)
     async with process.driver as driver:

@@ -15,8 +15,10 @@ from streamproc import (
     KeyedWindowResults,
     List,
     Map,
+    Output,
     ProcessContext,
     ProcessResults,
+    RateLimitedStream,
     Record,
     Stream,
     Timer,
@@ -141,15 +143,17 @@ def test_windows_give_results_of_the_aggregate() -> None:
 
 
 class Pages(KeyedProcess[str, Click, str]):
-    seen = Value(int, default=0)
+    seen = Value(int, default=0, ttl="1h")
     pages = List(str)
     spent = Map(str, float)
+    long = Output(Click)
 
     def process(self, context: ProcessContext[str], click: Click) -> Iterable[str]:
         assert_type(context.key, str)
         assert_type(context.value(self.seen).get(), int)
         assert_type(list(context.list(self.pages)), list[str])
         assert_type(context.map(self.spent).get(click.page), float | None)
+        context.output(self.long, click)
         return [click.page]
 
     def on_timer(self, context: ProcessContext[str], timer: Timer) -> Iterable[str]:
@@ -157,7 +161,24 @@ class Pages(KeyedProcess[str, Click, str]):
 
 
 def test_process_gives_what_its_class_says() -> None:
-    assert_type(clicks().key_by(lambda click: click.user).process(Pages()), ProcessResults[str, str])
+    results = clicks().key_by(lambda click: click.user).process(Pages())
+    assert_type(results, ProcessResults[str, str])
+    assert_type(results.output(Pages.long), KeyedStream[str, Click])
+    assert_type(results.union(results.map_values(str.lower)), KeyedStream[str, str])
+
+
+def test_ready_made_operators_with_state() -> None:
+    keyed = clicks().key_by(lambda click: click.user)
+    assert_type(clicks().deduplicate(by=lambda click: click.user, within="1h"), Stream[Click])
+    assert_type(keyed.deduplicate(by=lambda pair: pair[1].page, within="1h"), KeyedStream[str, Click])
+    assert_type(keyed.sample(0.1), KeyedStream[str, Click])
+    assert_type(clicks().batch(100, within="1s"), Stream[list[Click]])
+    assert_type(keyed.batch(100), KeyedStream[str, list[Click]])
+    assert_type(clicks().top_k(3, by=lambda click: click.spent), Stream[list[Click]])
+    assert_type(keyed.top_k(3, by=lambda pair: pair[1].spent), Stream[list[tuple[str, Click]]])
+    assert_type(keyed.running(sum_of(spent_of)), KeyedStream[str, float])
+    assert_type(keyed.rate_limit(10, per="1s"), RateLimitedStream[str, Click])
+    assert_type(keyed.rate_limit(10, per="1s").excess(), KeyedStream[str, Click])
 
 
 def test_sinks_take_what_the_stream_has() -> None:
