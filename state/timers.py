@@ -35,6 +35,8 @@ class Timers:
         self._collected: dict[bytes, tuple[_Row | None]] = {}
         self._next: int | None = None
         self._next_known = False
+        self._floor = self._prefix
+        """Where the first timer is, or before: a scan would take long to find it behind many that were removed."""
 
     @property
     def dirty(self) -> bool:
@@ -47,7 +49,9 @@ class Timers:
         Raises:
             EncodeError: The key is none that state can have.
         """
-        self._pending[self._prefix + encode_prefix(when, key, name)] = ((when, key, name),)
+        place = self._prefix + encode_prefix(when, key, name)
+        self._pending[place] = ((when, key, name),)
+        self._floor = min(self._floor, place)
         if self._next_known and (self._next is None or when < self._next):
             self._next = when
 
@@ -75,6 +79,7 @@ class Timers:
             row = next(self._rows(prefix_end(self._prefix)), None)
             self._next = None if row is None else row[0]
             self._next_known = True
+            self._floor = prefix_end(self._prefix) if row is None else self._prefix + encode_prefix(*row)
         return self._next
 
     def collect(self, changes: Changes) -> None:
@@ -96,12 +101,14 @@ class Timers:
         self._pending = {}
         self._collected = {}
         self._next_known = False
+        # What was removed is back.
+        self._floor = self._prefix
 
     def _rows(self, end: bytes) -> Iterator[_Row]:
         changed = self._collected | self._pending if self._collected else self._pending
-        within = sorted((key, change) for key, change in changed.items() if key < end)
+        within = sorted((key, change) for key, change in changed.items() if self._floor <= key < end)
         start = len(self._prefix)
-        for key, _, change in overlay(self._store.scan(Family.TIMERS, self._prefix, end), within):
+        for key, _, change in overlay(self._store.scan(Family.TIMERS, self._floor, end), within):
             if change is None:
                 when, of, name = decode_parts(key, start)
                 yield when, of, name
