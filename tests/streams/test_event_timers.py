@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from streamproc import Asap, KeyedProcess, KeyedStream, OperatorError, ProcessContext, Timer, Tumbling, Value, collect
+from streamproc.testing import Driver
 from tests.streams.timed import Event, Timed
 
 Context = ProcessContext[str]
@@ -114,6 +115,9 @@ async def test_a_timer_that_rings_can_clear_those_behind_it_and_bring_them_back(
         )
         assert await timed.tick(Event("b", 90, "clear 0 -")) == [("a", "x at 50"), ("a", "z at 60")]
         assert await timed.tick(Event("b", 99, "clear 0 -")) == []
+        # The same for one of the same time, whose turn is behind that of the one that does it.
+        await timed.tick(Event("a", 99, "set 110 x;clear 110 z;set 110 z"), Event("a", 99, "set 110 z"))
+        assert await timed.tick(Event("b", 120, "clear 0 -")) == [("a", "x at 110"), ("a", "z at 110")]
         assert timed.stored("own") == []
 
 
@@ -164,6 +168,28 @@ async def test_a_timer_that_sets_the_next_one_goes_on_to_the_last_that_was_set_b
         ticks = [("a", "tick 110"), ("a", "tick 120"), ("a", "tick 130")]
         assert await timed.end() == [*ticks, ("a", "last 135")]
         assert timed.stored("own") == []
+
+
+async def test_a_run_behind_the_end_of_time_goes_on_where_the_watermark_was() -> None:
+    class Watermarks(KeyedProcess[str, str, int]):
+        def process(self, context: Context, value: str) -> Iterable[int]:
+            context.set_event_timer(500)
+            return [context.watermark]
+
+        def on_timer(self, context: Context, timer: Timer) -> Iterable[int]:
+            return ()
+
+    events = [Event("a", 100, "x"), Event("a", 200, "x")]
+    first = Timed(lambda keyed: keyed.process(Watermarks(), name="own"))
+    await first.driver.start()
+    await first.tick(*events)
+    await first.end()
+    second = Timed(lambda keyed: keyed.process(Watermarks(), name="own"))
+    second.driver = Driver(second.app, disk=first.driver.disk, clock=first.driver.clock)
+    second.source.send(events)
+    await second.driver.start()
+    assert await second.tick(Event("a", 300, "x")) == [("a", 200)]
+    await second.end()
 
 
 async def test_timers_ring_without_records_when_the_source_falls_silent() -> None:

@@ -23,6 +23,7 @@ from streamproc import (
     Value,
 )
 from streamproc.connectors.memory import MemorySink, MemorySource
+from streamproc.engine.operators import expiry
 from streamproc.settings import Settings
 from streamproc.testing import Driver
 from tests.streams.timed import Event, Timed
@@ -255,6 +256,17 @@ async def test_what_has_expired_is_not_seen(stopped: bool) -> None:
         assert driver.state("own", "by_time").keys() == {"a", "b"}
         assert (seen("by_time"), seen("letters")) == ({"b": "z"}, {"b": ["z", "z"]})
         assert driver.query("own", "letters").get("a") is None
+
+
+async def test_what_has_expired_but_is_not_yet_removed_is_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expiry, "_AT_ONCE", 1)
+    timed = Timed(lambda keyed: keyed.process(Expires(), name="own"))
+    async with timed.driver as driver:
+        await timed.tick(Event("a", 10, "x"), Event("b", 10, "x"), Event("c", 60, "x"))
+        await timed.tick(Event("c", 159, "x"))
+        assert set(driver.state("own", "number")) > {"c"}
+        assert list(driver.query("own", "number").items()) == [("c", 1)]
+        assert driver.query("own", "number").get("b") is None
 
 
 async def test_in_batch_time_what_has_expired_by_event_time_is_not_seen() -> None:

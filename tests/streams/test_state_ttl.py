@@ -224,6 +224,23 @@ async def test_by_event_time_entries_leave_when_the_watermark_has_passed_also_wi
         assert driver.metrics.operators["own"].expired == 4
 
 
+async def test_by_event_time_an_app_that_waits_for_records_wakes_to_remove_what_has_expired() -> None:
+    class Long(Uses):
+        number = Value(int, default=0, ttl="30s", ttl_by="event")
+        items = List(str, ttl="30s", ttl_by="event")
+        table = Map(str, int, ttl="30s", ttl_by="event")
+
+    process = timed(Long(), idle_after="10s", trigger=Asap())
+    async with process.driver as driver:
+        process.source.send(commands(1_000, *FILLED))
+        await driver.settle()
+        await driver.advance("29s")
+        assert process.stored("own")
+        # The watermark goes on with the clock; what expires within 300 milliseconds goes together.
+        await driver.advance("1s300ms")
+        assert process.stored("own") == []
+
+
 async def test_by_event_time_timers_see_what_has_not_expired_at_their_times() -> None:
     process = timed(ByEventTime())
     async with process.driver:
