@@ -29,7 +29,7 @@ from streamproc.dataflow.nodes import (
     UpdateState,
 )
 from streamproc.dataflow.stateful_nodes import GatherLists, RunningAggregate, TopK
-from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, RollingWindow, SlicedWindow
+from streamproc.dataflow.window_nodes import AggregateWindow, CountWindow, PanedWindow, RollingWindow, SlicedWindow
 
 __all__ = [
     "WHOLE_BATCH",
@@ -62,7 +62,7 @@ def in_window_time(node: Node) -> bool:
 
 def _is_late(node: Node) -> bool:
     """Return whether a node gives the records that came too late for a window: they keep their own times."""
-    return isinstance(node, SideOutput) and isinstance(node.inputs[0], SlicedWindow | PanedWindow)
+    return isinstance(node, SideOutput) and isinstance(node.inputs[0], AggregateWindow)
 
 
 def in_event_time(node: Node) -> bool:
@@ -80,7 +80,7 @@ def in_batch_time(node: Node) -> bool:
     """Return whether all that comes out of a node has the time of its batch."""
     found: dict[Node, bool] = {}
     for each in in_order([node]):
-        if isinstance(each, EventTime | Process | SlicedWindow | RollingWindow | PanedWindow | CountWindow):
+        if isinstance(each, EventTime | Process | AggregateWindow | RollingWindow):
             found[each] = False
         elif isinstance(each, (GatherLists, *WHOLE_BATCH)):
             found[each] = not in_window_time(each)

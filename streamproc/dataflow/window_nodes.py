@@ -12,7 +12,16 @@ from streamproc.windowing.aggregates import Aggregate
 from streamproc.windowing.assigners import Assigner, Calendar, Count, Global, LookBack, Periodic, Session, Trailing
 from streamproc.windowing.triggers import WindowTrigger
 
-__all__ = ["CountWindow", "PanedWindow", "Panes", "ResultTime", "RollingWindow", "SlicedWindow", "WindowForm"]
+__all__ = [
+    "AggregateWindow",
+    "CountWindow",
+    "PanedWindow",
+    "Panes",
+    "ResultTime",
+    "RollingWindow",
+    "SlicedWindow",
+    "WindowForm",
+]
 
 Panes: TypeAlias = Literal["accumulating", "discarding", "retracting"]
 ResultTime: TypeAlias = Literal["end", "earliest", "latest"]
@@ -30,11 +39,23 @@ class WindowForm(Enum):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SlicedWindow(Node):
-    """An aggregate of each window when the watermark is at its end, merged from the slices that it is made of.
+class AggregateWindow(Node):
+    """An aggregate of each window; the side output ``late`` has what came too late for all of its windows.
 
     Attributes:
         keyed: Whether each key has its own windows.
+    """
+
+    aggregate: Aggregate[Any, Any, Any]
+    keyed: bool
+    stateful: ClassVar[bool] = True
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SlicedWindow(AggregateWindow):
+    """An aggregate of each window when the watermark is at its end, merged from the slices that it is made of.
+
+    Attributes:
         form: What is given out.
         pairs: Whether the elements given out are ``(key, value)`` pairs that make a keyed stream again.
         slice_ms: A bound on the width of slices, for aggregates that grow with the records: a slice that is written
@@ -43,14 +64,11 @@ class SlicedWindow(Node):
     """
 
     assigner: Periodic | Calendar
-    aggregate: Aggregate[Any, Any, Any]
-    keyed: bool
     form: WindowForm
     pairs: bool = False
     slice_ms: int | None = None
     allowed_lateness_ms: int = 0
     kind: ClassVar[str] = "window"
-    stateful: ClassVar[bool] = True
 
     def configuration(self) -> dict[str, str]:
         """Return windows and aggregate."""
@@ -58,11 +76,10 @@ class SlicedWindow(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class PanedWindow(Node):
+class PanedWindow(AggregateWindow):
     """An aggregate of each window whenever its trigger says so.
 
     Attributes:
-        keyed: Whether each key has its own windows.
         trigger: When results are given.
         allowed_lateness_ms: For how long after its end a window takes late records.
         panes: What a further result of a window is: of all its records, of those since the last, or of all with the
@@ -72,14 +89,11 @@ class PanedWindow(Node):
     """
 
     assigner: Periodic | Calendar | Session | LookBack | Global | Assigner
-    aggregate: Aggregate[Any, Any, Any]
-    keyed: bool
     trigger: WindowTrigger
     allowed_lateness_ms: int
     panes: Panes
     result_time: ResultTime
     kind: ClassVar[str] = "paned_window"
-    stateful: ClassVar[bool] = True
 
     def configuration(self) -> dict[str, str]:
         """Return windows, aggregate, trigger, and what results are."""
@@ -92,18 +106,11 @@ class PanedWindow(Node):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class CountWindow(Node):
-    """An aggregate of the last records of each key, at every so many of them.
-
-    Attributes:
-        keyed: Whether each key has its own windows.
-    """
+class CountWindow(AggregateWindow):
+    """An aggregate of the last records of each key, at every so many of them."""
 
     assigner: Count
-    aggregate: Aggregate[Any, Any, Any]
-    keyed: bool
     kind: ClassVar[str] = "count_window"
-    stateful: ClassVar[bool] = True
 
     def configuration(self) -> dict[str, str]:
         """Return windows and aggregate."""

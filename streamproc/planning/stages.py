@@ -21,7 +21,7 @@ from streamproc.dataflow.nodes import (
     UpdateState,
 )
 from streamproc.dataflow.stateful_nodes import Deduplicate, GatherLists, RunningAggregate, TopK
-from streamproc.dataflow.window_nodes import RollingWindow, SlicedWindow
+from streamproc.dataflow.window_nodes import AggregateWindow, RollingWindow
 
 __all__ = ["exchange", "stages"]
 
@@ -37,7 +37,7 @@ def exchange(node: Node) -> str | None:
             return "by key" if node.keyed else None
         case Deduplicate():
             return "by what is compared"
-        case SlicedWindow() | RollingWindow():
+        case AggregateWindow() | RollingWindow():
             return "by key" if node.keyed else "to one shard"
         case AggregateBatch() | TopK():
             return "to one shard"

@@ -106,7 +106,7 @@ class Handle:
         return self._same(side_output(self._dataflow, node, output))
 
     def _put_aside(self, output: str) -> Node:
-        """Add the node of a side output of this stream's."""
+        """Add the node of a side output of the operator that this stream comes from."""
         return side_output(self._dataflow, self._node, output)
 
     def _check_together(self, other: Handle, what: str) -> None:

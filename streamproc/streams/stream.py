@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Unpack
 
 from streamproc.dataflow.nodes import Node
 from streamproc.dataflow.variables import Output
+from streamproc.dataflow.window_nodes import AggregateWindow
 from streamproc.errors import PipelineError
 from streamproc.streams.by_key import ByKey, WithState
 from streamproc.streams.handle import Handle, OperatorOptions
@@ -52,6 +53,16 @@ class _Streams(Handle):
 
     def _rate_limited(self, node: Node) -> RateLimitedStream[Any, Any]:
         return RateLimitedStream(self._dataflow, node)
+
+    def _put_aside_late(self) -> Node:
+        """Add the node of what came too late for the window that this stream comes from.
+
+        Raises:
+            PipelineError: It comes from another operator.
+        """
+        if not isinstance(self._node, AggregateWindow):
+            raise PipelineError(f"late(): {self._node.name} is no window: ask what aggregate() has returned")
+        return self._put_aside("late")
 
 
 class Stream(
@@ -116,10 +127,13 @@ class WindowResults(Stream[WindowResult[R]], Generic[T, R]):
 
     @cached_property
     def _late(self) -> Stream[T]:
-        return Stream(self._dataflow, self._put_aside("late"))
+        return Stream(self._dataflow, self._put_aside_late())
 
     def late(self) -> Stream[T]:
         """Return the elements that came when all of their windows were closed, as they came to the window.
+
+        Raises:
+            PipelineError: This isn't what ``aggregate`` has returned, but what another operator has made of it.
 
         Example:
             >>> def too_late(times):
@@ -135,10 +149,10 @@ class KeyedWindowResults(KeyedStream[K, WindowResult[R]], Generic[K, V, R]):
 
     @cached_property
     def _late(self) -> KeyedStream[K, V]:
-        return KeyedStream(self._dataflow, self._put_aside("late"))
+        return KeyedStream(self._dataflow, self._put_aside_late())
 
     def late(self) -> KeyedStream[K, V]:
-        """Return the records that came when all of their windows were closed, as they came to the window."""
+        """Return the records that came when all of their windows were closed; see `WindowResults.late`."""
         return self._late
 
 

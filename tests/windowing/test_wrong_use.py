@@ -110,6 +110,14 @@ OPTIONS: list[tuple[Build, str]] = [
     ),
     (lambda: window().aggregate(count), r"aggregate: expected an aggregate such as count\(\)"),
     (lambda: window().aggregate(), r"aggregate: expected an aggregate such as count\(\)"),
+    (
+        lambda: window().aggregate(count()).filter(bool).late(),
+        r"late\(\): filter-1 is no window: ask what aggregate\(\) has returned",
+    ),
+    (
+        lambda: numbers().key_by(str).window(Tumbling("1s")).aggregate(count()).filter(bool).late(),
+        "filter-1 is no window",
+    ),
     (lambda: window().aggregate(count(), on_eror="skip"), "has no option 'on_eror': did you mean 'on_error'"),
     (
         lambda: window(Tumbling("1300ms")).aggregate(count()),
