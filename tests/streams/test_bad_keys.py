@@ -9,15 +9,21 @@ from typing import Any
 import pytest
 
 from streamproc import (
+    AfterCount,
     App,
     Asap,
+    Count,
     DeadLetterRecord,
+    Global,
     KeyedProcess,
     KeyedStream,
+    LookBack,
     OperatorError,
     ProcessContext,
+    Session,
     Tumbling,
     Value,
+    WindowResult,
     count,
     dead_letter,
 )
@@ -45,23 +51,47 @@ class Waits(KeyedProcess[Any, Any, int]):
         yield 1
 
 
+def result_value(result: WindowResult[int]) -> int:
+    return result.value
+
+
+def windowed(assigner: Any, **options: Any) -> Callable[[Any], Keyed]:
+    def build(stream: Any) -> Keyed:
+        counted: Keyed = stream.window(assigner, **options).aggregate(count(), name="op").map_values(result_value)
+        return counted
+
+    return build
+
+
 OPERATORS: dict[str, Callable[[Keyed], Keyed]] = {
     "update_state_by_key": lambda s: s.update_state_by_key(lambda new, n: (n or 0) + len(new), name="op"),
     "map_with_state": lambda s: s.map_with_state(lambda _key, _value, n: ((n or 0) + 1, (n or 0) + 1), name="op"),
     "process": lambda s: s.process(Counts(), name="op"),
     "timers": lambda s: s.process(Waits(), name="op"),
-    "window": lambda s: s.window(Tumbling("1s")).aggregate(count(), name="op").map_values(lambda result: result.value),
+    "deduplicate": lambda s: s.deduplicate(by=lambda pair: pair[0], within="1s", name="op").map_values(
+        lambda _value: 1
+    ),
+    "rate_limit": lambda s: s.rate_limit(1, per="1s", name="op").map_values(lambda _value: 1),
+    "window": windowed(Tumbling("1s")),
+    "triggered window": windowed(Tumbling("1s"), trigger=AfterCount(1)),
+    "session": windowed(Session("1s")),
+    "session with a maximum": windowed(Session("1s", at_most="5s")),
+    "look-back window": windowed(LookBack("1s")),
+    "count window": windowed(Count(1)),
+    "global window": windowed(Global(), trigger=AfterCount(1)),
     "rolling": lambda s: s.map_values(lambda _value: 1).reduce_by_key_and_window(
         operator.add, "1s", "1s", inverse=operator.sub, name="op"
     ),
     "cogroup": lambda s: s.cogroup(s, name="op").map_values(lambda sides: len(sides[0])),
     "reduce_by_key": lambda s: s.map_values(lambda _value: 1).reduce_by_key(operator.add, name="op"),
 }
-UNHASHABLE = ("cogroup", "reduce_by_key")
+WITHOUT_STATE = ("cogroup", "reduce_by_key")
+NO_LIST: Any = ["no", "list"]
 
 
-async def outcome(name: str, policy: Any) -> tuple[list[Any], Driver]:
-    bad: Any = ["no", "key"] if name in UNHASHABLE else float("nan")
+async def outcome(name: str, policy: Any, bad: Any = None) -> tuple[list[Any], Driver]:
+    if bad is None:
+        bad = NO_LIST if name in WITHOUT_STATE else float("nan")
     source, sink = MemorySource[Any]([["good", bad]]), MemorySink[Any]()
     source.close()
     app = App("keys", trigger=Asap(), on_error=policy)
@@ -91,6 +121,16 @@ async def test_it_can_be_delivered_to_dead_letters(name: str) -> None:
     values, _ = await outcome(name, dead_letter(letters))
     assert values == [("good", 1)]
     assert {letter.operator for letter in letters.values} == {"op"}
+
+
+@pytest.mark.parametrize("bad", [float("nan"), NO_LIST], ids=repr)
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name not in WITHOUT_STATE])
+async def test_the_record_fails_once_and_its_position_is_told(name: str, bad: Any) -> None:
+    letters = MemorySink[DeadLetterRecord]()
+    values, driver = await outcome(name, dead_letter(letters), bad)
+    assert values == [("good", 1)]
+    assert [letter.position for letter in letters.values] == ["source-1 [0] at 1"]
+    assert driver.metrics.operators["op"].late == 0
 
 
 async def test_a_transform_that_fails_on_an_empty_batch_follows_the_policy() -> None:

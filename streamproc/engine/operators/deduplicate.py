@@ -24,11 +24,11 @@ from streamproc.batch import Batch
 from streamproc.dataflow.stateful_nodes import Deduplicate
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.expiry import grid_of
+from streamproc.engine.operators.good_keys import refused_rows
 from streamproc.engine.operators.last_watermark import LastWatermark
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError
-from streamproc.state.keys import encode_key
 from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME
 
@@ -90,14 +90,9 @@ class DeduplicateOperator(Operator):
                 rows.append(row)
         try:
             self._seen.load(keys)
-        except EncodeError:
-            good: list[int] = []
-            for place, (row, key) in enumerate(zip(rows, keys, strict=True)):
-                try:
-                    encode_key(key)
-                    good.append(place)
-                except EncodeError as error:
-                    self._failures.handle(run, error, batch.take([row]).rows()[0], batch.origins, row)
+        except (EncodeError, TypeError):
+            refused = refused_rows(run, batch.take(rows), keys, self._failures)
+            good = [place for place in range(len(rows)) if place not in refused]
             rows, keys = [rows[place] for place in good], [keys[place] for place in good]
             self._seen.load(keys)
         return rows, keys

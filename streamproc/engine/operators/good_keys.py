@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from streamproc.batch import Batch
@@ -11,7 +11,17 @@ from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError
 from streamproc.state.keys import encode_key
 
-__all__ = ["with_good_keys"]
+__all__ = ["check_keys", "refused_rows", "with_good_keys"]
+
+
+def check_keys(keys: Iterable[Any]) -> None:
+    """Find out whether state can have keys, for operators that don't load anything by them.
+
+    Raises:
+        EncodeError: There is one that it can't.
+    """
+    for key in keys:
+        encode_key(key)
 
 
 def with_good_keys(run: BatchRun, batch: Batch, failures: Failures, load: Callable[[Iterable[Any]], object]) -> Batch:
@@ -27,13 +37,27 @@ def with_good_keys(run: BatchRun, batch: Batch, failures: Failures, load: Callab
     try:
         load(dict.fromkeys(keys))
     except (EncodeError, TypeError):  # what is no key for a dict is none here either
-        good: list[int] = []
-        for row, key in enumerate(keys):
-            try:
-                encode_key(key)
-                good.append(row)
-            except EncodeError as error:
-                failures.handle(run, error, (key, batch.values[row]), batch.origins, row)
-        batch = batch.take(good)
+        refused = refused_rows(run, batch, keys, failures)
+        batch = batch.take([row for row in range(len(batch)) if row not in refused])
         load(dict.fromkeys(batch.keys or ()))
     return batch
+
+
+def refused_rows(run: BatchRun, batch: Batch, keys: Sequence[Any], failures: Failures) -> set[int]:
+    """Have the rows of a batch fail whose keys can't be written, and return their numbers.
+
+    Args:
+        run: The batch's run.
+        batch: The rows.
+        keys: The key of each.
+        failures: The operator's error policy.
+    """
+    refused: set[int] = set()
+    elements = batch.rows()
+    for row, key in enumerate(keys):
+        try:
+            encode_key(key)
+        except EncodeError as error:
+            failures.handle(run, error, elements[row], batch.origins, row)
+            refused.add(row)
+    return refused

@@ -12,13 +12,12 @@ from streamproc.dataflow.variables import List, TimeKind, Value, Variable
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.cells import CallChanges, Cells, PlainCells, TimerChange
 from streamproc.engine.operators.expiry import Expiries, ExpiringCells, ExpiringLengths, Moment
-from streamproc.engine.operators.good_keys import with_good_keys
+from streamproc.engine.operators.good_keys import check_keys, with_good_keys
 from streamproc.engine.operators.keyed_state import Context
 from streamproc.engine.operators.last_watermark import LastWatermark
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.operators.timer_queue import TimerQueue, TimerRow
 from streamproc.engine.run import BatchRun
-from streamproc.state.keys import encode_key
 from streamproc.state.tables import Tables
 from streamproc.state.timers import Timers
 from streamproc.watermark import END_OF_TIME
@@ -118,8 +117,7 @@ class ProcessOperator(Operator):
         for table in self._values:
             table.load(keys)
         if not self._values:
-            for key in keys:
-                encode_key(key)
+            check_keys(keys)
 
     def _take(self, run: BatchRun, batch: Batch, context: Context, calls: _Calls) -> None:
         """Call ``process`` for each record."""

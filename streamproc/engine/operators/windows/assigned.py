@@ -46,15 +46,14 @@ class AssignedContents(Contents):
         for row in late:
             groups[row] = None
         parts = self.parts(arrivals, groups)
-        places = [(w.end, w.start, key) for group, key in parts for w in self._kind.windows(group)]
-        bad = self.load(arrivals.run, places, self.open.load)
+        self.open.load((w.end, w.start, key) for group, key in parts for w in self._kind.windows(group))
         touched: Touched = {}
         refused: set[tuple[Any, Any]] = set()
         for (group, key), part in parts.items():
             taken = False
             for window in self._kind.windows(group):
                 place = (window.end, window.start, key)
-                if self.is_expired(window.end, arrivals.watermark) or place in bad:
+                if self.is_expired(window.end, arrivals.watermark):
                     continue
                 kept = touched.get(place) or self.open.get(place)
                 if kept is None:

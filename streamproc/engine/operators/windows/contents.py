@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -14,8 +14,6 @@ from streamproc.engine.failures import Failures
 from streamproc.engine.operators.combine import Combiner
 from streamproc.engine.operators.windows.open_windows import OpenWindow, OpenWindows, Place
 from streamproc.engine.run import BatchRun
-from streamproc.errors import EncodeError
-from streamproc.state.keys import encode_key
 from streamproc.watermark import END_OF_TIME
 from streamproc.windowing.windows import Window
 
@@ -155,28 +153,6 @@ class Contents(ABC):
             before = stamps.get(place)
             stamps[place] = time if before is None else better(before, time)
         return {place: max(stamp, given_through) for place, stamp in stamps.items()}
-
-    def load(self, run: BatchRun, keys: Iterable[Any], load: Callable[[Iterable[Any]], object]) -> set[Any]:
-        """Bring what is kept for keys into the cache, and return the keys that state can't have: they have failed.
-
-        Args:
-            run: The batch's run.
-            keys: The keys.
-            load: Brings them into the cache; it finds out whether there are such keys, at no cost if not.
-        """
-        keys = list(keys)
-        bad: set[Any] = set()
-        try:
-            load(keys)
-        except EncodeError:
-            for key in keys:
-                try:
-                    encode_key(key)
-                except EncodeError as error:
-                    bad.add(key)
-                    self.failures.handle(run, error, key, None)
-            load([key for key in keys if key not in bad])
-        return bad
 
     def open_window(self, start: int, end: int, arrivals: Arrivals) -> OpenWindow:
         """Return a new window without records."""

@@ -42,14 +42,13 @@ class LookBackContents(Contents):
         for row in late:
             groups[row] = None
         parts = self.parts(arrivals, groups)
-        bad = self.load(arrivals.run, dict.fromkeys(key for _, key in parts), self._times.load)
-        good = {place: part for place, part in parts.items() if place[1] not in bad}
-        self._cells.load(good)
-        for place, part in good.items():
+        self._times.load(dict.fromkeys(key for _, key in parts))
+        self._cells.load(parts)
+        for place, part in parts.items():
             self._add_to_cell(arrivals.run, *place, part)
         touched: Touched = {}
         opened: set[Place] = set()
-        for (time, key), part in good.items():
+        for (time, key), part in parts.items():
             self._touch(arrivals, time, key, part, touched, opened)
         return touched, late
 

@@ -22,7 +22,9 @@ from typing import Any
 from streamproc.batch import Batch
 from streamproc.dataflow.window_nodes import PanedWindow
 from streamproc.engine.explanation import WindowState, WindowStatus
+from streamproc.engine.failures import Failures
 from streamproc.engine.operators.combine import Combiner
+from streamproc.engine.operators.good_keys import check_keys, with_good_keys
 from streamproc.engine.operators.operator import Operator, Windowed
 from streamproc.engine.operators.windows.assigned import AssignedContents
 from streamproc.engine.operators.windows.capped_sessions import CappedSessionContents
@@ -47,6 +49,7 @@ class PanedWindowOperator(Operator, Windowed):
         self._open = OpenWindows(node.name, tables, stamped=node.result_time != "end")
         self._contents = _contents(node, self._open, tables)
         self._combiner = Combiner(node, node.aggregate)
+        self._failures = Failures(node, node.aggregate.by or node.aggregate.create)
         self._through = tables.table(node.name, "through", quiet=True)
 
     @property
@@ -101,6 +104,8 @@ class PanedWindowOperator(Operator, Windowed):
     def _add(self, run: BatchRun, batch: Batch, before: int, given_through: int) -> Touched:
         """Add the records of a batch to their windows."""
         keyed = self._node.keyed
+        if keyed:
+            batch = with_good_keys(run, batch, self._failures, check_keys)
         values = batch.values if keyed else batch.rows()
         keys = batch.keys or () if keyed else [None] * len(batch)
         times = [run.time] * len(batch) if batch.timestamps is None else batch.timestamps

@@ -43,14 +43,13 @@ class SessionContents(Contents):
     def add(self, arrivals: Arrivals) -> tuple[Touched, list[int]]:
         """Add records to sessions, and merge those that they join."""
         activities = list(self._activities(arrivals))
-        bad = self.load(arrivals.run, dict.fromkeys(activity.key for activity in activities), self._sessions.load)
-        self.open.load(
-            place for activity in activities if activity.key not in bad for place in self.places(activity.key)
-        )
-        groups: list[int | None] = [None] * len(arrivals.times)
+        keys = dict.fromkeys(activity.key for activity in activities)
+        self._sessions.load(keys)
+        self.open.load(place for key in keys for place in self.places(key))
+        groups = [0] * len(arrivals.times)
         for number, activity in enumerate(activities):
             for row in activity.rows:
-                groups[row] = None if activity.key in bad else number
+                groups[row] = number
         parts = {number: part for (number, _), part in self.parts(arrivals, groups).items()}
         touched: Touched = {}
         late: list[int] = []

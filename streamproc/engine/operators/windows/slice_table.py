@@ -19,9 +19,9 @@ from streamproc.batch import Batch
 from streamproc.dataflow.nodes import Node
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.combine import Combiner
+from streamproc.engine.operators.good_keys import refused_rows
 from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError
-from streamproc.state.keys import encode_key
 from streamproc.state.tables import Tables
 from streamproc.watermark import START_OF_TIME
 from streamproc.windowing.aggregates import Aggregate
@@ -109,7 +109,7 @@ class SliceTable:
             rows = [rows[row] for row in taken]
         placed = zip(starts, [None] * len(rows) if keys is None else keys, strict=True)
         found = self._combiner.combine(run, batch, placed, rows)
-        self._load(run, found)
+        self._load(run, batch, keys, found)
         self._merge_in(run, found)
         return found
 
@@ -125,17 +125,15 @@ class SliceTable:
         run.counts[self._name]["dropped"] += len(starts) - len(taken) - len(late)
         return taken
 
-    def _load(self, run: BatchRun, found: dict[tuple[int, Any], Any]) -> None:
+    def _load(self, run: BatchRun, batch: Batch, keys: Sequence[Any] | None, found: dict[tuple[int, Any], Any]) -> None:
         """Bring what is kept into the cache, and remove from ``found`` what has a key that state can't have."""
         try:
             self.accumulators.load(found)
         except EncodeError:
-            for place, accumulator in list(found.items()):
-                try:
-                    encode_key(place)
-                except EncodeError as error:
-                    del found[place]
-                    self._failures.handle(run, error, (place[1], accumulator), None)
+            keys = keys or ()
+            refused = {keys[row] for row in refused_rows(run, batch, keys, self._failures)}
+            for place in [place for place in found if place[1] in refused]:
+                del found[place]
             self.accumulators.load(found)
 
     def _starts_of(self, run: BatchRun, batch: Batch) -> list[int]:
