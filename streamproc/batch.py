@@ -125,6 +125,10 @@ class Batch:
         """Return the elements as the user sees them: the values, or ``(key, value)`` pairs on a keyed stream."""
         return self.values if self.keys is None else list(zip(self.keys, self.values, strict=True))
 
+    def times(self, time: int) -> list[int]:
+        """Return the timestamp of each row: that of the batch where there is no column of them."""
+        return [time] * len(self.values) if self.timestamps is None else self.timestamps
+
     def take(self, indices: Sequence[int], *, values: list[Any] | None = None) -> Batch:
         """Return the rows at some indices, in that order, with other values where ``values`` are given."""
         keys, timestamps, origins = self.keys, self.timestamps, self.origins
@@ -157,7 +161,7 @@ def concat(batches: Sequence[Batch], *, time: int) -> Batch:
     return Batch(
         list(chain.from_iterable(batch.values for batch in filled)),
         list(chain.from_iterable(batch.keys or () for batch in filled)) if keyed else None,
-        list(chain.from_iterable(batch.timestamps or [time] * len(batch) for batch in filled)) if timed else None,
+        list(chain.from_iterable(batch.times(time) for batch in filled)) if timed else None,
         list(chain.from_iterable(batch.origins or () for batch in filled)) if known else None,
         watermark,
         list(chain.from_iterable(batch.runs or () for batch in filled)) if tracked else None,

@@ -82,9 +82,7 @@ class Combiner:
     @staticmethod
     def _timed(run: BatchRun, batch: Batch, values: Sequence[Any]) -> list[tuple[int, Any]]:
         """Return values with their timestamps."""
-        if batch.timestamps is None:
-            return list(zip(repeat(run.time), values, strict=False))
-        return list(zip(batch.timestamps, values, strict=True))
+        return list(zip(batch.times(run.time), values, strict=True))
 
     def results(self, run: BatchRun, keys: Sequence[Any], accumulators: Iterable[Any]) -> tuple[list[Any], list[Any]]:
         """Return the keys and results of accumulators, without those whose result function fails."""

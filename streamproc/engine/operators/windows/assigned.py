@@ -16,7 +16,7 @@ from streamproc.windowing.assigners import Assigner, Calendar, Global, Periodic
 from streamproc.windowing.slices import Slices, slices_of
 from streamproc.windowing.windows import Window
 
-__all__ = ["AssignedContents", "assigned_windows"]
+__all__ = ["AssignedContents"]
 
 
 class AssignedContents(Contents):
@@ -30,7 +30,7 @@ class AssignedContents(Contents):
         self, node: PanedWindow, assigner: Periodic | Calendar | Global | Assigner, open_windows: OpenWindows
     ) -> None:
         super().__init__(node, open_windows)
-        self._kind = assigned_windows(assigner)
+        self._kind = _kind_of(assigner)
         self._of_assigner = Failures(node, assigner.assign if isinstance(assigner, Assigner) else None)
 
     def add(self, arrivals: Arrivals) -> tuple[Touched, list[int]]:
@@ -157,7 +157,7 @@ class _Sliced:
         return tuple(map(self._slices.window, self._slices.ends_of(group, START_OF_TIME, END_OF_TIME)))
 
 
-def assigned_windows(assigner: Periodic | Calendar | Global | Assigner) -> _Kind:
+def _kind_of(assigner: Periodic | Calendar | Global | Assigner) -> _Kind:
     """Return how timestamps belong to the windows of an assigner."""
     if isinstance(assigner, Global):
         return _AllTime()

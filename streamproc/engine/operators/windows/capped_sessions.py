@@ -25,7 +25,7 @@ from streamproc.state.tables import Tables
 from streamproc.windowing.assigners import Session
 from streamproc.windowing.windows import Window
 
-__all__ = ["CappedSessionContents", "cut"]
+__all__ = ["CappedSessionContents"]
 
 Atom: TypeAlias = list[Any]
 Row: TypeAlias = tuple[Place, OpenWindow]

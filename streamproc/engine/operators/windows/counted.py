@@ -50,11 +50,10 @@ class CountWindowOperator(Operator):
         run.side_outputs[self._node.name, "late"] = batch.take(())
         if self._node.keyed:
             batch = with_good_keys(run, batch, self._on_record, self._last.load)
-        times = [run.time] * len(batch) if batch.timestamps is None else batch.timestamps
         found: list[tuple[Any, int, int, Any]] = []
         rows = iter(batch.values if self._node.keyed else batch.rows())
         keys = batch.keys or () if self._node.keyed else [None] * len(batch)
-        for key, value, time in zip(keys, rows, times, strict=False):
+        for key, value, time in zip(keys, rows, batch.times(run.time), strict=False):
             try:
                 full = self._add(key, value, time)
             except Exception as error:  # noqa: BLE001 - the policy decides

@@ -69,12 +69,16 @@ class LookBackContents(Contents):
         """Remove the cells that no window can reach back to any more."""
         kept = self.node.allowed_lateness_ms + self._size
         through = watermark if watermark == END_OF_TIME else watermark - kept
-        for (time, key), _ in list(self._cells.items((before - kept + 1,), (through + 1,))):
-            self._cells.delete((time, key))
+        gone = [place for place, _ in self._cells.items((before - kept + 1,), (through + 1,))]
+        for place in gone:
+            self._cells.delete(place)
+        keys = dict.fromkeys(key for _, key in gone)
+        self._times.load(keys)
+        for key in keys:
             times: list[int] = self._times.get(key) or []
-            times = times[bisect_right(times, through) :]
-            if times:
-                self._times.put(key, times)
+            left = times[bisect_right(times, through) :]
+            if left:
+                self._times.put(key, left)
             else:
                 self._times.delete(key)
 

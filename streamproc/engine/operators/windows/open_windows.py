@@ -11,7 +11,7 @@ costs no more than writing its row, its place stays until it is looked at becaus
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -134,11 +134,6 @@ class OpenWindows:
     def due(self, after: int, through: int) -> list[tuple[Place, OpenWindow]]:
         """Return the windows whose places are due in ``(after, through]``, in order."""
         return [(place, OpenWindow(*row)) for place, row in self._windows.items((after + 1,), (through + 1,))]
-
-    def __iter__(self) -> Iterator[tuple[Place, OpenWindow]]:
-        """Yield all windows in the order of their places."""
-        for place, row in self._windows.items():
-            yield place, OpenWindow(*row)
 
     def first_due(self, after: int) -> int | None:
         """Return when the first window behind a time is due."""

@@ -23,7 +23,6 @@ from streamproc.batch import Batch
 from streamproc.dataflow.window_nodes import PanedWindow
 from streamproc.engine.explanation import WindowState, WindowStatus
 from streamproc.engine.failures import Failures
-from streamproc.engine.operators.combine import Combiner
 from streamproc.engine.operators.good_keys import check_keys, with_good_keys
 from streamproc.engine.operators.operator import Operator, Windowed
 from streamproc.engine.operators.windows.assigned import AssignedContents
@@ -48,7 +47,6 @@ class PanedWindowOperator(Operator, Windowed):
         self._node = node
         self._open = OpenWindows(node.name, tables, stamped=node.result_time != "end")
         self._contents = _contents(node, self._open, tables)
-        self._combiner = Combiner(node, node.aggregate)
         self._failures = Failures(node, node.aggregate.by or node.aggregate.create)
         self._through = tables.table(node.name, "through", quiet=True)
 
@@ -108,7 +106,7 @@ class PanedWindowOperator(Operator, Windowed):
             batch = with_good_keys(run, batch, self._failures, check_keys)
         values = batch.values if keyed else batch.rows()
         keys = batch.keys or () if keyed else [None] * len(batch)
-        times = [run.time] * len(batch) if batch.timestamps is None else batch.timestamps
+        times = batch.times(run.time)
         touched, late = self._contents.add(Arrivals(run, batch, keys, values, times, before, given_through))
         run.side_outputs[self._node.name, "late"] = batch.take(late)
         run.counts[self._node.name]["late"] += len(late)
@@ -178,7 +176,7 @@ class PanedWindowOperator(Operator, Windowed):
         node = self._node
         content = self._contents.content(run, place, window)
         # Nothing, where all was given before and discarded.
-        values = [] if content is None else self._combiner.results(run, [None], [content])[1]
+        values = [] if content is None else self._contents.combiner.results(run, [None], [content])[1]
         for value in values:
             self._add_result(place, window, value, watermark, results)
         window.fresh = 0

@@ -63,13 +63,8 @@ class RollingWindowOperator(Operator):
                 keys.append(key)
                 values.append(value)
                 timestamps.append(end - 1)
-        starts = self._table.starts()
-        if watermark != END_OF_TIME:
-            self._table.through = max(self._table.through, watermark)
-        elif starts:
-            # What was given is closed; if the input grows and is read on, later windows aren't.
-            self._table.through = max(self._table.through, self._slices.last_end(starts[-1]))
-        self._table.drop(sum(1 for start in self._table.starts() if self._leaves(start) <= watermark))
+        self._table.advance(watermark)
+        self._table.drop_while(lambda start: self._leaves(start) <= watermark)
         return Batch(values, keys if self._node.keyed else None, timestamps, watermark=batch.watermark)
 
     def next_watermark(self) -> int | None:

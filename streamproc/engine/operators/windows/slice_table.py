@@ -12,7 +12,8 @@ Slice first, key second: the content of a window is one range, and so is what ca
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from streamproc.batch import Batch
@@ -23,7 +24,7 @@ from streamproc.engine.operators.good_keys import refused_rows
 from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError
 from streamproc.state.tables import Tables
-from streamproc.watermark import START_OF_TIME
+from streamproc.watermark import END_OF_TIME, START_OF_TIME
 from streamproc.windowing.aggregates import Aggregate
 from streamproc.windowing.slices import Slices
 from streamproc.windowing.windows import Window
@@ -58,7 +59,7 @@ class SliceTable:
         self._lateness = lateness
         self._has_gaps = has_gaps
         self._aggregate = aggregate
-        self._combiner = Combiner(node, aggregate)
+        self.combiner = Combiner(node, aggregate)
         self._failures = Failures(node, aggregate.merge)
         self.accumulators = tables.table(node.name, "slices")
         self._starts = tables.table(node.name, "starts")
@@ -73,9 +74,15 @@ class SliceTable:
         through: int | None = self._through.get(None)
         return START_OF_TIME if through is None else through
 
-    @through.setter
-    def through(self, watermark: int) -> None:
-        self._through.put(None, watermark)
+    def advance(self, watermark: int) -> None:
+        """Note that windows have been given out up to a watermark, before their slices are dropped.
+
+        At the end of time, what was given is closed; if the input grows and is read on, later windows aren't.
+        """
+        if watermark == END_OF_TIME:
+            starts = self.starts()
+            watermark = self._slices.last_end(starts[-1]) + self._lateness if starts else START_OF_TIME
+        self._through.put(None, max(self.through, watermark))
 
     def starts(self) -> list[int]:
         """Return the starts of the slices that hold something, in order; not to be changed."""
@@ -108,7 +115,7 @@ class SliceTable:
             keys = None if keys is None else [keys[row] for row in taken]
             rows = [rows[row] for row in taken]
         placed = zip(starts, [None] * len(rows) if keys is None else keys, strict=True)
-        found = self._combiner.combine(run, batch, placed, rows)
+        found = self.combiner.combine(run, batch, placed, rows)
         self._load(run, batch, keys, found)
         self._merge_in(run, found)
         return found
@@ -193,14 +200,16 @@ class SliceTable:
         inside = starts[bisect_left(starts, window.start) : bisect_left(starts, window.end)]
         return any(self.accumulators.get((start, key)) is not None for start in inside)
 
-    def drop(self, count: int) -> None:
-        """Remove the first slices, so many of them."""
-        if not count:
-            return
+    def drop_while(self, is_gone: Callable[[int], bool]) -> int:
+        """Remove the first slices, those before the first whose start is not gone, and return how many they were."""
         starts = self.starts()
+        count = sum(1 for _ in takewhile(is_gone, starts))
+        if not count:
+            return 0
         # From the first slice on: what was removed before it still takes the store time to pass.
         for place, _ in list(self.accumulators.items((starts[0],), (starts[count - 1] + 1,))):
             self.accumulators.delete(place)
         for start in starts[:count]:
             self._starts.delete(start)
         self._known = self._starts.rollbacks, starts[count:]
+        return count

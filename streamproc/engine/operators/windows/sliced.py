@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import takewhile
 from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.window_nodes import SlicedWindow, WindowForm
 from streamproc.engine.explanation import WindowState, WindowStatus
-from streamproc.engine.operators.combine import Combiner
 from streamproc.engine.operators.operator import Operator, Windowed
 from streamproc.engine.operators.windows.slice_table import SliceTable
 from streamproc.engine.operators.windows.totals import InverseTotals, StackedTotals, Totals
@@ -42,7 +40,6 @@ class SlicedWindowOperator(Operator, Windowed):
         self._slices = slices_of(node.assigner, at_most=node.slice_ms)
         has_gaps = not isinstance(node.assigner, Calendar) and node.assigner.slide_ms > node.assigner.size_ms
         self._table = SliceTable(node, self._slices, node.aggregate, tables, lateness=self._lateness, has_gaps=has_gaps)
-        self._combiner = Combiner(node, node.aggregate)
         self._panes = tables.table(node.name, "panes") if self._lateness else None
         self._totals = self._make_totals(tables)
 
@@ -114,18 +111,15 @@ class SlicedWindowOperator(Operator, Windowed):
             else:
                 found = dict(self._totals.roll(run, end))
             self._give(run, window, found, results, late=False)
-        through = watermark
-        if watermark == END_OF_TIME:
-            # What was given is closed; if the input grows and is read on, later windows aren't.
-            through = self._slices.last_end(starts[-1]) + self._lateness if starts else START_OF_TIME
-        self._close(run, starts, watermark)
-        self._table.through = max(self._table.through, through)
+        before = self._table.through
+        self._table.advance(watermark)
+        self._close(run, starts, before, watermark)
 
-    def _close(self, run: BatchRun, starts: Sequence[int], watermark: int) -> None:
-        """Remove what no window needs any more."""
+    def _close(self, run: BatchRun, starts: Sequence[int], before: int, watermark: int) -> None:
+        """Remove what no window needs any more at a watermark, but did at the one before."""
         closed = watermark if watermark == END_OF_TIME else watermark - self._lateness
         if self._panes is not None:
-            for place, _ in list(self._panes.items((self._table.through - self._lateness + 1,), (closed + 1,))):
+            for place, _ in list(self._panes.items((before - self._lateness + 1,), (closed + 1,))):
                 self._panes.delete(place)
         needed_from = END_OF_TIME
         if self._totals is not None and starts:
@@ -133,13 +127,13 @@ class SlicedWindowOperator(Operator, Windowed):
                 needed_from = self._totals.needed_from
             else:
                 self._totals.clear()
-        gone = sum(1 for _ in takewhile(lambda s: s < needed_from and self._slices.last_end(s) <= closed, starts))
-        run.counts[self._node.name]["expired"] += gone
-        self._table.drop(gone)
+        run.counts[self._node.name]["expired"] += self._table.drop_while(
+            lambda start: start < needed_from and self._slices.last_end(start) <= closed
+        )
 
     def _give(self, run: BatchRun, window: Window, found: Mapping[Any, Any], results: _Results, *, late: bool) -> None:
         """Give the results of a window for some keys."""
-        keys, values = self._combiner.results(run, list(found), found.values())
+        keys, values = self._table.combiner.results(run, list(found), found.values())
         panes: list[Pane | None] = [None] * len(keys)
         if self._panes is not None:
             last = results.watermark == END_OF_TIME or window.end + self._lateness <= results.watermark
