@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import count as numbers
 from pathlib import Path
 from typing import Annotated
 
@@ -18,12 +15,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from examples.out_directory import new_directory
 from examples.weblog.dashboard import amount
 from examples.weblog.inputs import Input, Simulation, follow, read_file, read_stdin, serve
 from examples.weblog.job import Job
 from examples.weblog.totals import Summary
 from streamproc import StreamprocError
-from streamproc.eventtime.clock import SystemClock
 from streamproc.logs import configure_logging
 
 
@@ -59,7 +56,7 @@ def main(
     simulation = Simulation(rate=rate, seed=seed, lines=lines) if demo else None
     if lines is not None and not demo:
         raise typer.BadParameter("--lines goes with --demo: other inputs end by themselves or run until stopped")
-    results = out or _new_directory()
+    results = out or new_directory("weblog")
     # With a summary for programs, standard output is for them alone.
     console = Console(stderr=summary is SummaryFormat.JSON)
     job = Job(
@@ -84,17 +81,6 @@ def main(
         print(msgspec.json.encode(found).decode(), flush=True)
     else:
         _print_summary(console, found, results)
-
-
-def _new_directory() -> Path:
-    """Make a directory named after the time, which no other run has, not even one of the same second."""
-    name = f"weblog-{datetime.fromtimestamp(SystemClock().now() / 1000, UTC):%Y%m%d-%H%M%S}"
-    for number in numbers(1):
-        directory = Path("out") / (name if number == 1 else f"{name}-{number}")
-        with suppress(FileExistsError):
-            directory.mkdir(parents=True)
-            return directory
-    raise AssertionError("numbers have no end")
 
 
 def _input(file: Path | None, tcp: str | None, follow_file: Path | None, console: Console) -> Input:

@@ -7,6 +7,9 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,6 +20,7 @@ async def started(example: str, *arguments: object) -> AsyncGenerator[asyncio.su
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", f"examples.{example}", *map(str, arguments)),
         cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         limit=1 << 24,
@@ -42,10 +46,16 @@ async def run(example: str, *arguments: object) -> list[str]:
         return await output_of(process)
 
 
-async def line_with(process: asyncio.subprocess.Process, text: str) -> str:
-    """Wait until an example prints a line with a text, and return the line."""
-    assert process.stdout is not None
-    async for line in process.stdout:
+async def line_with(stream: asyncio.StreamReader | None, text: str) -> str:
+    """Wait until an example prints a line with a text to a stream of its, and return the line."""
+    assert stream is not None
+    async for line in stream:
         if text in line.decode():
             return line.decode()
     raise AssertionError(f"the example ended without printing {text!r}")
+
+
+def rows(directory: Path) -> list[dict[str, Any]]:
+    """Return the rows of the part files in a directory, in their order."""
+    parts = sorted(directory.glob("part-*.ndjson"))
+    return [msgspec.json.decode(line) for part in parts for line in part.read_bytes().splitlines()]

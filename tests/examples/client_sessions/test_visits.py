@@ -17,9 +17,8 @@ from streamproc import App, BatchInfo, Interval
 from streamproc.connectors.memory import MemorySource
 from streamproc.testing import Driver
 from tests.examples.client_sessions.sessions import visits
-from tests.examples.running import line_with, output_of, run, started
+from tests.examples.running import line_with, output_of, rows, run, started
 from tests.examples.weblog.logs import log_file
-from tests.examples.weblog.program import rows
 
 
 def in_order(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -86,15 +85,15 @@ async def test_a_log_is_followed_through_a_kill(tmp_path: Path) -> None:
     ]
     log.write_text("".join(f"{line}\n" for line in lines[:5]))
     async with started("client_sessions", log, "--follow", "--out", out) as process:
-        assert "2 requests   1 pages" in await line_with(process, "10.0.0.1")
-        assert "/next to /next" in await line_with(process, "10.0.0.1")
+        assert "2 requests   1 pages" in await line_with(process.stdout, "10.0.0.1")
+        assert "/next to /next" in await line_with(process.stdout, "10.0.0.1")
         process.kill()
         await process.wait()
 
     with log.open("a") as file:
         file.writelines(f"{line}\n" for line in [*lines[5:], "no line of a log"])
     async with started("client_sessions", log, "--follow", "--out", out) as process:
-        await line_with(process, "10.0.0.4")
+        await line_with(process.stdout, "10.0.0.4")
         process.send_signal(signal.SIGINT)
         printed = await output_of(process)
 

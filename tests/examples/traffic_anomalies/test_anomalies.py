@@ -20,9 +20,8 @@ from streamproc.connectors.generator import GeneratorSource
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.io.source import Source
 from streamproc.testing import Driver
-from tests.examples.running import line_with, output_of, run, started
+from tests.examples.running import line_with, output_of, rows, run, started
 from tests.examples.traffic_anomalies.verdicts import MINUTE, standing, verdicts
-from tests.examples.weblog.program import rows
 
 INCIDENTS = {
     ("/checkout", 25): "spike",
@@ -177,11 +176,11 @@ def closed(batches: list[list[list[Request]]]) -> MemorySource[list[Request]]:
 async def test_the_program_goes_on_after_a_kill_and_after_an_interrupt(tmp_path: Path) -> None:
     arguments = ("--out", tmp_path, "--speed", 5_000, "--seed", 3)
     async with started("traffic_anomalies", *arguments) as process:
-        assert "/checkout" in await line_with(process, "08:02")
+        assert "/checkout" in await line_with(process.stdout, "08:02")
         process.kill()
         await process.wait()
     async with started("traffic_anomalies", *arguments) as process:
-        await line_with(process, "08:20")
+        await line_with(process.stdout, "08:20")
         process.send_signal(signal.SIGINT)
         await output_of(process)
     printed = await run("traffic_anomalies", *arguments)

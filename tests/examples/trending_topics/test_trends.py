@@ -16,8 +16,7 @@ from examples.trending_topics.posts import START, made_up_posts
 from streamproc import App, BatchInfo, Interval
 from streamproc.connectors.memory import MemorySource
 from streamproc.testing import Driver
-from tests.examples.running import line_with, output_of, run, started
-from tests.examples.weblog.program import rows
+from tests.examples.running import line_with, output_of, rows, run, started
 
 MINUTE = 60_000
 
@@ -68,13 +67,13 @@ async def test_files_are_waited_for_through_a_kill(tmp_path: Path) -> None:
     end = len(posts) // 2
     add_file(directory, "a", posts[:end])
     async with started("trending_topics", directory, "--watch", "-k", 3, "--out", out) as process:
-        await line_with(process, "18:05 to 18:15")
+        await line_with(process.stdout, "18:05 to 18:15")
         process.kill()
         await process.wait()
 
     add_file(directory, "b", posts[end:])
     async with started("trending_topics", directory, "--watch", "-k", 3, "--out", out) as process:
-        await line_with(process, "18:28 to 18:38")
+        await line_with(process.stdout, "18:28 to 18:38")
         process.send_signal(signal.SIGINT)
         await output_of(process)
 

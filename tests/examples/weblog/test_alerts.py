@@ -11,7 +11,7 @@ from examples.weblog.traffic import Traffic
 from streamproc import App, Asap
 from streamproc.connectors.memory import MemorySource
 from streamproc.testing import Driver
-from tests.examples.weblog.program import rows
+from tests.examples.running import rows
 
 START = 1_700_000_000_000
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.examples.weblog.program import rows, started, summary_of
+from tests.examples.running import rows
+from tests.examples.weblog.program import started, summary_of
 
 
 async def test_the_demo_ends_by_itself_with_a_right_summary(tmp_path: Path) -> None:

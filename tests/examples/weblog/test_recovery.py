@@ -14,7 +14,7 @@ from examples.weblog.traffic import Traffic
 from streamproc import App, Interval
 from streamproc.connectors.memory import MemorySource
 from streamproc.testing import Driver
-from tests.examples.weblog.program import rows
+from tests.examples.running import rows
 
 LINES = [line for _, line in islice(Traffic(seed=2, rate=300, start=1_700_000_000_000).lines(), 6_000)]
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples.running import line_with, rows
 from tests.examples.weblog.logs import assert_totals, count, log_file
-from tests.examples.weblog.program import line_with, rows, started, summary_of
+from tests.examples.weblog.program import started, summary_of
 
 
 @pytest.fixture
@@ -40,13 +41,13 @@ async def test_a_file_is_counted_to_the_line(log: Path, tmp_path: Path) -> None:
 
 async def test_lines_over_tcp_are_counted_to_the_line(log: Path, lines: list[bytes], tmp_path: Path) -> None:
     async with started("--tcp", "127.0.0.1:0", "--out", tmp_path / "out") as process:
-        host, port = (await line_with(process, "listening on ")).split()[-1].split(":")
+        host, port = (await line_with(process.stderr, "listening on ")).split()[-1].split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.writelines(lines)
         await writer.drain()
         writer.close()
         await writer.wait_closed()
-        await line_with(process, f" {count(log).lines:,} lines")
+        await line_with(process.stderr, f" {count(log).lines:,} lines")
         process.send_signal(signal.SIGTERM)
         summary = await summary_of(process)
 
@@ -64,13 +65,13 @@ async def test_a_job_that_is_started_again_goes_on_where_it_was(log: Path, lines
     followed = tmp_path / "followed.log"
     append(followed, lines[:7_000])
     async with started("--follow", followed, "--out", tmp_path / "out", "--echo") as process:
-        await line_with(process, " 7,000 lines")
+        await line_with(process.stderr, " 7,000 lines")
         process.kill()
         await process.wait()
 
     append(followed, lines[7_000:])
     async with started("--follow", followed, "--out", tmp_path / "out", "--echo") as process:
-        await line_with(process, " 3,000 lines")
+        await line_with(process.stderr, " 3,000 lines")
         process.send_signal(signal.SIGINT)
         summary = await summary_of(process)
 
