@@ -116,7 +116,7 @@ class KeyedProcess(ABC, Generic[K, V, U]):
     """An operator of one's own on a keyed stream: from ``V`` values under ``K`` keys to ``U`` results.
 
     A call that raises, where the error policy goes on, yields no result, and what it did to variables, timers and side
-    outputs is taken back; only what it changed inside of a value that ``get`` returned stays changed.
+    outputs is taken back.
 
     In each batch come first the records, then the timers that are due by the trigger time, then those that are due by
     the watermark, each kind in the order of time.

@@ -179,7 +179,7 @@ class ValueState(Protocol[S]):
     """The value of the current key."""
 
     def get(self) -> S:
-        """Return the value, or the default. What is changed in it is kept only if it is `set` again."""
+        """Return a copy of the value, or of the default: what is changed in it is kept if it is `set` again."""
         ...
 
     def set(self, value: S, /) -> None:
@@ -196,7 +196,7 @@ class ValueState(Protocol[S]):
 
 
 class ListState(Protocol[S]):
-    """The list of the current key."""
+    """The list of the current key; items are handed out as copies."""
 
     def append(self, item: S, /) -> None:
         """Add an item at the end."""
@@ -215,7 +215,7 @@ class MapState(Protocol[M, S]):
     """The map of the current key."""
 
     def get(self, key: M, /) -> S | None:
-        """Return an entry's value, or None."""
+        """Return a copy of an entry's value, or None."""
         ...
 
     def put(self, key: M, value: S, /) -> None:
@@ -227,7 +227,7 @@ class MapState(Protocol[M, S]):
         ...
 
     def items(self) -> Iterator[tuple[M, S]]:
-        """Yield the entries, ordered by their keys."""
+        """Yield the entries, ordered by their keys; values are copies."""
         ...
 
     def clear(self) -> None:

@@ -21,6 +21,8 @@ class Pace:
         # Before the first batch, the next multiple may be this very moment: a job that crashed in its first batch
         # begins it again at the same trigger time.
         self._last = now - 1 if last is None else last
+        self._since = self._last
+        """When the last batch began by the clock: earlier than its trigger time only if the clock was set back."""
 
     def due(self, now: int, *, data: bool, backlog: bool, timer: int | None) -> int | None:
         """Return when the next batch is to begin: now or later, in epoch milliseconds; None as soon as there is data.
@@ -34,8 +36,9 @@ class Pace:
         if backlog:
             return now
         if self._every is not None:
-            # The next multiple behind now is earlier only if the clock was set back.
-            return min(self._next_multiple(self._every), now - now % self._every + self._every)
+            # A clock that was set back since then has the interval counted anew, once.
+            self._since = min(self._since, now)
+            return self._next_multiple(self._every)
         if data:
             return now
         return None if timer is None else max(now, timer)
@@ -45,9 +48,10 @@ class Pace:
         time = now
         if self._every is not None and now >= self._next_multiple(self._every):
             time = now - now % self._every
+        self._since = time
         self._last = max(time, self._last + 1)
         return self._last
 
     def _next_multiple(self, every: int) -> int:
         """Return the first multiple of the interval behind the last batch."""
-        return self._last - self._last % every + every
+        return self._since - self._since % every + every

@@ -50,12 +50,13 @@ from streamproc.errors import DecodeError, EncodeError
 from streamproc.values.plain import plain_maker_of
 from streamproc.values.shapes import maker_of, shape_of
 
-__all__ = ["decode_plain", "decode_value", "decode_values", "encode_value", "encode_values"]
+__all__ = ["copy_value", "decode_plain", "decode_value", "decode_values", "encode_value", "encode_values"]
 
 _BIG_INT, _TUPLE, _SET, _FROZENSET, _DICT, _DATE, _TIME, _DATETIME, _TIMEDELTA, _DECIMAL, _UUID = range(1, 12)
 _OBJECT, _OBJECTS, _TUPLES = range(12, 15)
 
 _SCALARS: Final = frozenset({NoneType, bool, int, float, str, bytes})
+_UNCHANGING: Final = _SCALARS | {date, time, datetime, timedelta, Decimal, UUID}
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 
@@ -97,6 +98,16 @@ def decode_plain(data: bytes) -> Any:
         DecodeError: The bytes are no value.
     """
     return _decode(_unpack_plain, data)
+
+
+def copy_value(value: Any) -> Any:
+    """Return what would come back if a value were written and read: the value itself if nothing can change it.
+
+    Raises:
+        EncodeError: As `encode_value`.
+        DecodeError: As `decode_value`.
+    """
+    return value if type(value) in _UNCHANGING else decode_value(encode_value(value))
 
 
 def encode_values(values: list[Any]) -> bytes:

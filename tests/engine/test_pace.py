@@ -40,6 +40,7 @@ def test_as_soon_as_possible_waits_for_data_or_for_a_timer() -> None:
 def test_a_clock_that_is_set_back_does_not_stall_the_job() -> None:
     pace = Pace(Interval("500ms"), 3_600_000, now=1_010)
     assert pace.due(1_010, data=True, backlog=False, timer=None) == 1_500
+    assert pace.due(1_500, data=True, backlog=False, timer=None) == 1_500
     assert pace.begin(1_500) == 3_600_001
     assert pace.due(1_510, data=True, backlog=False, timer=None) == 2_000
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from streamproc import Record
 from streamproc.errors import DecodeError, EncodeError
-from streamproc.values import decode_value, decode_values, encode_value, encode_values
+from streamproc.values import copy_value, decode_value, decode_values, encode_value, encode_values
 from tests.state.shop import (
     Access,
     Basket,
@@ -96,6 +96,18 @@ def exact(value: Any) -> Any:
 @given(values)
 def test_a_value_is_read_back_exactly_as_it_was(value: Any) -> None:
     assert exact(decode_value(encode_value(value))) == exact(value)
+
+
+@given(values)
+def test_a_copy_is_what_would_be_read_back(value: Any) -> None:
+    assert exact(copy_value(value)) == exact(value)
+
+
+def test_a_copy_shares_nothing_that_can_change() -> None:
+    value = {"a": [1, {"b": [2]}]}
+    copy = copy_value(value)
+    copy["a"][1]["b"].append(3)
+    assert value == {"a": [1, {"b": [2]}]}
 
 
 @given(st.lists(values, max_size=6) | st.lists(st.builds(Click, text, st.integers()), max_size=20))

@@ -246,6 +246,37 @@ async def test_a_call_that_fails_halfway_yields_nothing_and_changes_nothing() ->
         assert driver.metrics.operators["own"].skipped == 1
 
 
+class ChangesInPlace(KeyedProcess[str, str, str]):
+    """Changes what variables give in place, sets it only where the command says so, and shows what they give then."""
+
+    value: Value[list[str]] = Value(list, default=[])
+    items: List[list[str]] = List(list)
+    table: Map[str, list[str]] = Map(str, list)
+
+    def process(self, context: Context, value: str) -> Iterable[str]:
+        names, table = context.value(self.value), context.map(self.table)
+        mine, of_x, items = names.get(), table.get("x") or [], list(context.list(self.items))
+        for changed in (mine, of_x, *items, *(entry for _, entry in table.items())):
+            changed.append(value)
+        if value == "set":
+            names.set(mine)
+            table.put("x", of_x)
+            context.list(self.items).append([value])
+        if value == "fail":
+            raise ValueError(value)
+        yield f"{names.get()} {table.get('x')} {dict(table.items())} {list(context.list(self.items))}"
+
+
+async def test_a_change_in_place_is_kept_if_it_is_set_again_and_only_then() -> None:
+    process = Run(ChangesInPlace(), on_error="skip")
+    after = ("a", "['set'] ['set'] {'x': ['set']} [['set']]")
+    async with process.driver:
+        assert await process.tick(("a", "set"), ("a", "forget"), ("a", "fail"), ("a", "look")) == [after] * 3
+        assert await process.tick(("a", "forget"), ("a", "fail")) == [after]
+    async with process.driver:
+        assert await process.tick(("a", "look")) == [after]
+
+
 async def test_a_timer_that_fails_is_gone_and_has_changed_nothing() -> None:
     process = Run(FailsHalfway(), on_error="skip")
     async with process.driver as driver:

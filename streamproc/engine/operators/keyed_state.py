@@ -6,6 +6,9 @@ State layout: for each variable a table of its name under the operator's:
     list    (key, number of the item) -> item, and (key,) -> how many items
     map     (key, map key) -> value
 
+What a user gets is a copy: tables hand out what they cache, and a change in place would be kept or lost by chance, and
+stay when the call fails.
+
 Of a variable with a time to live, values, lengths and entries of maps have deadlines beside them: see
 `streamproc.engine.operators.expiry`.
 """
@@ -21,6 +24,7 @@ from streamproc.engine.operators.cells import CallChanges, Cells
 from streamproc.engine.operators.expiry import Moment
 from streamproc.errors import PipelineError
 from streamproc.state.timers import Timers
+from streamproc.values import copy_value
 
 __all__ = ["Context"]
 
@@ -130,8 +134,7 @@ class KeyValue:
     def get(self) -> Any:
         """Return the value, or the default."""
         value = self._cells.get(self._key)
-        # A copy: who changes it and sets it must not change what all other keys begin with.
-        return deepcopy(self._default) if value is None else value
+        return deepcopy(self._default) if value is None else copy_value(value)
 
     def set(self, value: Any, /) -> None:
         """Replace the value."""
@@ -171,7 +174,7 @@ class KeyList:
     def __iter__(self) -> Iterator[Any]:
         places = [(self._key, number) for number in range(len(self))]
         self._items.load(places)
-        return iter([self._items.get(place) for place in places])
+        return iter([copy_value(self._items.get(place)) for place in places])
 
     def __len__(self) -> int:
         length: int | None = self._cells.get((self._key,))
@@ -193,7 +196,7 @@ class KeyMap:
 
     def get(self, key: Any, /) -> Any:
         """Return an entry's value, or None."""
-        return self._cells.get((self._key, key))
+        return copy_value(self._cells.get((self._key, key)))
 
     def put(self, key: Any, value: Any, /) -> None:
         """Set an entry."""
@@ -206,7 +209,7 @@ class KeyMap:
     def items(self) -> Iterator[tuple[Any, Any]]:
         """Yield the entries, ordered by their keys."""
         for (_, key), value in self._cells.below((self._key,)):
-            yield key, value
+            yield key, copy_value(value)
 
     def clear(self) -> None:
         """Remove all entries."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from operator import length_hint
 from typing import Any
 
 from streamproc.batch import Batch
@@ -37,9 +36,7 @@ class MapWithStateOperator(Operator):
         had_state = {key for key, state in states.items() if state is not None}
         good: list[int] = []
         results: list[Any] = []
-        rows = iter(batch.values)
-        for key, value in zip(batch_keys, rows, strict=False):
-            row = len(batch) - length_hint(rows) - 1
+        for row, (key, value) in enumerate(zip(batch_keys, batch.values, strict=True)):
             try:
                 result, states[key] = self._fn(key, value, states[key])
             except Exception as error:  # noqa: BLE001 - the policy decides
