@@ -34,7 +34,8 @@ class Blocked:
         since = self._since.setdefault(name, now)
         if reason is not None:
             self._metrics.blocked[name] = reason
-            log.warning("blocked", extra={"operator": name, "reason": reason})
+            # The reason stands in the text, too: an application may log without the extra fields.
+            log.warning("%s can't go on: %s", name, reason, extra={"operator": name, "reason": reason})
         else:
             del self._metrics.blocked[name], self._since[name]
-            log.info("goes on", extra={"operator": name, "seconds_blocked": round(now - since, 3)})
+            log.info("%s goes on", name, extra={"operator": name, "seconds_blocked": round(now - since, 3)})

@@ -87,6 +87,8 @@ class Windowing:
         """
         if isinstance(assigner, type) or not (isinstance(assigner, _ASSIGNERS) or hasattr(assigner, "slide_ms")):
             raise PipelineError(f'window: expected Tumbling("10s"), Session("30m"), … or a length, got {assigner!r}')
+        for option in options.keys() & OperatorOptions.__annotations__.keys():
+            raise PipelineError(f"window has no option {option!r}: give it to the aggregate(…) or reduce(…) behind it")
         refuse_unknown("window", options, WindowOptions)
         if isinstance(assigner, Count) and options:
             raise PipelineError(

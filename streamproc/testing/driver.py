@@ -108,17 +108,17 @@ class Driver:
         """
         if self.running:
             self.app.stop()
-        await self.finish()
+        await self._end()
 
     async def finish(self) -> None:
-        """Wait until the engine ends by itself.
+        """Wait until the engine ends by itself, and let as many intervals pass until then as its trigger needs.
 
         Raises:
             StreamprocError: It failed.
         """
-        if self._task is not None:
-            await asyncio.wait([self._task])
-            self._bury()
+        while self.running and isinstance(self.app.trigger, Interval):
+            await self.tick()
+        await self._end()
 
     def crash_at(self, step: str, occurrence: int = 1) -> None:
         """Stop the engine dead when it next reaches a step: nothing of it runs after that. See `STEPS`.
@@ -215,6 +215,12 @@ class Driver:
             return self._shard.queries.view(operator, variable)
         store = MemoryStore.open(self.disk.copy())
         return Queries(self.app.plan().operators, store, self.clock.now, lambda: None).view(operator, variable)
+
+    async def _end(self) -> None:
+        """Wait for the end of the engine, and raise what it failed with."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+            self._bury()
 
     def _bury(self) -> None:
         """Take note of how the engine ended, and raise what it failed with."""

@@ -45,8 +45,8 @@ class WindowResult(msgspec.Struct, Generic[R], frozen=True, gc=False, omit_defau
         start: The start of the window, in epoch milliseconds.
         end: Its end, in epoch milliseconds; it is not a part of the window.
         value: The aggregate.
-        pane: Which of the window's results it is; None for windows that give no more than one, when the watermark is
-            at their end.
+        pane: Which of the window's results it is; None of periodic and `Count` windows that were asked for no more than
+            one.
         retracts: Whether it takes back what was given before, which is ``value``; a new result may follow. Only where
             windows are asked to retract.
     """

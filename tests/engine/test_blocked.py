@@ -71,12 +71,13 @@ async def serve(app: App, sink: Outside) -> None:
         app.stop()
 
 
-async def test_a_stop_has_a_limit_and_names_what_it_waits_for(tmp_path: Path) -> None:
+async def test_a_stop_has_a_limit_and_names_what_it_waits_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     sink = Outside(asyncio.Event(), asyncio.Event(), [], asyncio.Event())
     app = make_app(sink, tmp_path)
     serving = asyncio.create_task(app.serve())
     await sink.asked.wait()
     assert app.metrics.blocked == {"out": "it is gone"}
+    assert "out can't go on: it is gone" in caplog.text
     app.stop()
     with pytest.raises(StopTimeoutError, match=r"has not stopped in 100ms \(out: it is gone\).*Nothing is lost"):
         await serving

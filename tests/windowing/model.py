@@ -168,8 +168,8 @@ class Model:
         if passed and memory.on_time is None:
             memory.on_time = False
         if not memory.finished and is_ready(self.trigger, memory, now, passed=passed):
-            self.give(key, window, memory)
             memory.finished = not isinstance(self.trigger, AtWatermark | Repeated)
+            self.give(key, window, memory)
         if passed and not memory.fresh:
             memory.on_time = True
 
@@ -178,7 +178,7 @@ class Model:
         events = tuple(sorted(memory.fresh if self.panes == "discarding" else memory.arrived))
         if events:
             timing = "early" if memory.on_time is None else ("late" if memory.on_time else "on_time")
-            pane = (timing, memory.panes, self.is_closed(window))
+            pane = (timing, memory.panes, memory.finished or self.is_closed(window))
             if self.panes == "retracting":
                 for old, old_events in memory.before:
                     self.given.append(Given(key, old.start, old.end, old_events, *pane, retracts=True))

@@ -170,7 +170,7 @@ def test_counts_of_records(options: dict[str, Any], story: str) -> None:
         (
             AfterCount(2),
             """
-            1 2           -> 0..10 of 1 2, early 0
+            1 2           -> 0..10 of 1 2, early 0 last
             3             -> late 3
             watermark=10  ->
             watermark=20  ->
@@ -180,7 +180,7 @@ def test_counts_of_records(options: dict[str, Any], story: str) -> None:
             AnyOf(AfterCount(2), AtWatermark()),
             """
             1             ->
-            2             -> 0..10 of 1 2, early 0
+            2             -> 0..10 of 1 2, early 0 last
             3             -> late 3
             watermark=10  ->
             """,
@@ -190,7 +190,7 @@ def test_counts_of_records(options: dict[str, Any], story: str) -> None:
             """
             1             ->
             watermark=10  ->
-            2             -> 0..10 of 1 2, on time 0
+            2             -> 0..10 of 1 2, on time 0 last
             3             -> late 3
             """,
         ),
@@ -198,7 +198,7 @@ def test_counts_of_records(options: dict[str, Any], story: str) -> None:
             AllOf(AfterCount(2), AtWatermark()),
             """
             1 2           ->
-            watermark=10  -> 0..10 of 1 2, on time 0
+            watermark=10  -> 0..10 of 1 2, on time 0 last
             3             -> late 3
             """,
         ),
@@ -213,7 +213,6 @@ def test_counts_of_records(options: dict[str, Any], story: str) -> None:
     ],
 )
 def test_a_trigger_that_is_not_repeated_ends_the_window_with_its_result(trigger: Any, story: str) -> None:
-    # Beam says "last" of the result that finished the trigger; streamproc says so at the close only.
     tell(TENS, story, trigger=trigger, allowed_lateness="10ms")
 
 
@@ -221,11 +220,11 @@ def test_a_record_is_late_if_all_of_its_windows_are_ended_or_closed() -> None:
     tell(
         Sliding("10ms", every="5ms"),
         """
-        7             -> 0..10 of 7, early 0; 5..15 of 7, early 0
+        7             -> 0..10 of 7, early 0 last; 5..15 of 7, early 0 last
         8             -> late 8
-        12            -> 10..20 of 12, early 0
+        12            -> 10..20 of 12, early 0 last
         watermark=10  ->
-        9 17          -> 15..25 of 17, early 0; late 9
+        9 17          -> 15..25 of 17, early 0 last; late 9
         """,
         trigger=AfterCount(1),
     )

@@ -340,3 +340,26 @@ def test_a_record_without_a_window_is_neither_in_a_result_nor_late() -> None:
         end             -> 10..13 of 12, on time 0 last; 12..15 of 12, on time 0 last
         """,
     )
+
+
+class ShiftsOfTheFirstDay(Shifts):
+    """The same, for a hundred milliseconds."""
+
+    def assign(self, timestamp: int) -> Iterable[Window]:
+        if timestamp >= 100:
+            raise ValueError("the first day is over")
+        return super().assign(timestamp)
+
+
+@pytest.mark.parametrize(("times", "dropped"), [([0, 7, 2, 8, 9], 3), ([0, 7, 100, 2, 8, 9, 107], 3), ([0, 2, 4], 0)])
+async def test_a_record_without_a_window_is_counted(times: list[int], dropped: int) -> None:
+    source = MemorySource([times])
+    source.close()
+    app = App("shifts", trigger=Interval("1s"))
+    windows = app.source(source).event_time(lambda time: time).window(ShiftsOfTheFirstDay())
+    windows.aggregate(count(), name="counts", on_error="skip").to(MemorySink())
+    driver = Driver(app)
+    await driver.start()
+    await driver.finish()
+    metrics = driver.metrics.operators["counts"]
+    assert (metrics.dropped, metrics.late, metrics.skipped) == (dropped, 0, sum(time >= 100 for time in times))

@@ -93,7 +93,7 @@ OPTIONS: list[tuple[Build, str]] = [
     (lambda: window(Session), "or a length, got <class"),
     (lambda: window(Tumbling("1s"), "1s"), r"a slide belongs to a length; Sliding\(…\) has its own"),
     (lambda: window(allowed_latenes="1s"), "no option 'allowed_latenes': did you mean 'allowed_lateness'"),
-    (lambda: window(name="sums"), "window has no option 'name'"),
+    (lambda: window(name="sums"), r"window has no option 'name': give it to the aggregate\(…\) or"),
     (lambda: window("1s", emit="final"), "window has no option 'emit'"),
     (lambda: window(allowed_lateness=5), f"allowed_lateness is 5: {DURATION}"),
     (lambda: window(allowed_lateness=None), f"allowed_lateness is None: {DURATION}"),

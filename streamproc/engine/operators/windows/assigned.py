@@ -75,19 +75,26 @@ class AssignedContents(Contents):
 
     def _groups(self, arrivals: Arrivals) -> list[Any]:
         """Return for each record what stands for its windows; None for one that is in none, or has failed."""
+        counts = arrivals.run.counts[self.node.name]
+        groups: list[Any] = []
         try:
-            return self._kind.groups(arrivals.times)
+            groups = self._kind.groups(arrivals.times)
         except PipelineError:
             raise
         except Exception:  # noqa: BLE001, S110 - whatever it is, the records are tried one by one
             pass
-        groups: list[Any] = []
+        else:
+            counts["dropped"] += groups.count(None)
+            return groups
         for row, time in enumerate(arrivals.times):
             try:
-                groups += self._kind.groups([time])
+                [group] = self._kind.groups([time])
             except Exception as error:  # noqa: BLE001 - the policy decides
                 self._of_assigner.handle(arrivals.run, error, arrivals.values[row], arrivals.batch.origins, row)
-                groups.append(None)
+                group = None
+            else:
+                counts["dropped"] += group is None
+            groups.append(group)
         return groups
 
 

@@ -133,8 +133,8 @@ class PanedWindowOperator(Operator, Windowed):
         if passed and window.on_time is None:
             window.on_time = False
         if not window.finished and node.trigger.is_ready(window.memory, run.trigger_time, passed=passed):
-            self._give(run, place, window, watermark, results)
             window.memory, window.finished = node.trigger.on_result(window.memory, run.trigger_time, passed=passed)
+            self._give(run, place, window, watermark, results)
         if passed and not window.fresh:
             # What comes from now on is late.
             window.on_time = True
@@ -193,7 +193,8 @@ class PanedWindowOperator(Operator, Windowed):
         if window.stamp is not None:
             time = max(window.stamp, results.given_through)
         timing: Timing = "early" if window.on_time is None else ("late" if window.on_time else "on_time")
-        pane = Pane(timing, window.panes, last=self._contents.is_expired(window.end, watermark))
+        last = window.finished or self._contents.is_expired(window.end, watermark)
+        pane = Pane(timing, window.panes, last)
         if node.panes == "retracting":
             for start, end, old in window.given or ():
                 results.add(window, place[2], WindowResult(start, end, old, pane, retracts=True), time)
