@@ -32,6 +32,14 @@ def test_of_equal_elements_those_that_came_first_count() -> None:
     assert output(batches, lambda s: s.top_k(2, by=len)) == [[["bb", "a"]], [["bb", "cc"]], [["fff", "bb"]]]
 
 
+def test_what_has_no_place_in_an_order_fails() -> None:
+    nan = float("nan")
+    for batches in ([[2.0, nan, 1.0]], [[2.0], [nan], [1.0]], [[2.0], [nan, 1.0]]):
+        with pytest.raises(OperatorError, match="nan is neither smaller nor larger"):
+            run(batches, lambda s: s.top_k(2))
+        assert run(batches, lambda s: s.top_k(2, on_error="skip"))[-1] == [2.0, 1.0]
+
+
 async def test_it_goes_on_behind_a_restart_also_with_another_k() -> None:
     source, disk = MemorySource[int](), None
     given: list[Any] = []

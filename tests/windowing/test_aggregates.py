@@ -13,7 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamproc import Aggregate, PipelineError, distinct_count, histogram, quantile, quantiles, sum_of, top_k
+from streamproc import (
+    Aggregate,
+    PipelineError,
+    distinct,
+    distinct_count,
+    histogram,
+    max_of,
+    min_of,
+    quantile,
+    quantiles,
+    sum_of,
+    top_k,
+)
 from streamproc.values import decode_value, encode_value
 from streamproc.windowing import several
 from streamproc.windowing.aggregates import identity
@@ -178,6 +190,27 @@ def test_a_number_that_is_none_fails_and_changes_nothing(name: str, odd: float) 
     with pytest.raises((ValueError, OverflowError)):
         case.aggregate.create(bad)
     assert case.is_near(case.result(total), case.of([Timed(0, good), Timed(0, good)]))
+
+
+CHOOSING: dict[str, Aggregate[Any, Any, Any]] = {
+    "min": min_of(identity),
+    "max": max_of(identity),
+    "top_k": top_k(2),
+    "distinct": distinct(identity),
+    "distinct_count": distinct_count(),
+}
+
+
+@pytest.mark.parametrize("chosen", CHOOSING.values(), ids=list(CHOOSING))
+def test_what_has_no_place_in_an_order_or_differs_from_itself_fails_and_changes_nothing(chosen: Any) -> None:
+    good, bad = ((0, 1.0), (0, float("nan"))) if chosen.timed else (1.0, float("nan"))
+    total = chosen.create(good)
+    before = chosen.copy(total)
+    with pytest.raises(ValueError, match="nan"):
+        chosen.add(total, bad)
+    with pytest.raises(ValueError, match="nan"):
+        chosen.create(bad)
+    assert total == before
 
 
 def test_other_things_that_can_be_added_stay_what_they_are() -> None:

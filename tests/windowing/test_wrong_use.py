@@ -227,6 +227,39 @@ def test_a_window_that_is_returned_twice_is_one_window() -> None:
     assert [(result.start, result.end, result.value) for result in results] == [(5, 8, 2)]
 
 
+class TakeOutError(ArithmeticError):
+    """What an inverse raises that can't take out a seven."""
+
+
+def take_out(total: list[int], leaving: list[int]) -> list[int]:
+    for value in leaving:
+        total.remove(value)
+        if value == 7:
+            raise TakeOutError
+    return total
+
+
+def test_an_inverse_that_fails_names_the_operator_and_what_is_left_is_merged_anew() -> None:
+    lists = Aggregate[int, list[int], list[int]](
+        "lists", lambda v: [v], lambda a, v: [*a, v], lambda a, b: a + b, sorted, copy=list, inverse=take_out
+    )
+
+    def windows(**options: Any) -> list[list[int]]:
+        found = run(
+            [[1, 7, 8, 12, 13], [26], [38]],
+            lambda s: (
+                s.event_time(lambda t: t).window(Sliding("15ms", every="5ms")).aggregate(lists, name="lists", **options)
+            ),
+        )
+        return [result.value for result in found]
+
+    with pytest.raises(OperatorError, match=r"'lists' failed on a record: TakeOutError(.|\n)*function: take_out"):
+        windows()
+    seen = [1, 7, 8, 12, 13]
+    expected = [[1], seen[:3], seen, seen[1:], seen[3:], [26], [26], [26, 38], [38], [38]]
+    assert windows(on_error="skip") == expected
+
+
 def unfit(values: list[int]) -> int:
     raise ValueError(f"{len(values)} values")
 

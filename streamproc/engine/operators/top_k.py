@@ -13,6 +13,7 @@ from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
+from streamproc.windowing.aggregates.order import rank
 
 __all__ = ["TopKOperator"]
 
@@ -52,7 +53,7 @@ class TopKOperator(Operator):
 
     def _merged(self, run: BatchRun, batch: Batch, kept: Sequence[Any], elements: Sequence[Any]) -> list[_Ranked]:
         """Return the largest of those that are kept and the new ones; of equal ones those that came first."""
-        before = [(rank, -1, element) for rank, _, element in self._ranked(run, kept, None)]
+        before = [(place, -1, element) for place, _, element in self._ranked(run, kept, None)]
         new = self._ranked(run, elements, batch.origins)
         try:
             return self._first_k([*before, *new])
@@ -71,7 +72,7 @@ class TopKOperator(Operator):
         found: list[_Ranked] = []
         for row, element in enumerate(elements):
             try:
-                found.append((by(element), row, element))
+                found.append((rank(by(element)), row, element))
             except Exception as error:  # noqa: BLE001 - the policy decides
                 self._failures.handle(run, error, element, origins, row)
         return found

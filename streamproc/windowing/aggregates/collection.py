@@ -42,7 +42,7 @@ def distinct() -> Aggregate[V, Any, set[V]]: ...
 @overload
 def distinct(by: Callable[[V], H]) -> Aggregate[V, Any, set[H]]: ...
 def distinct(by: Callable[[Any], Any] = identity) -> Aggregate[Any, Any, Any]:
-    """Collect the values that differ into a set.
+    """Collect the values that differ into a set. On what is not a number (nan), the function fails.
 
     Args:
         by: What to take of a value, which must be hashable; the value itself by default.
@@ -87,10 +87,12 @@ def _counting(result: Callable[[dict[Any, int]], Any], by: Callable[[Any], Any])
     """Return an aggregate that knows how often each value is there: so it knows when the last one leaves."""
 
     def create(value: Any) -> dict[Any, int]:
-        return {by(value): 1}
+        return add({}, value)
 
     def add(counts: dict[Any, int], value: Any) -> dict[Any, int]:
         item = by(value)
+        if item != item:  # noqa: PLR0124 - what `isnan` does, for anything
+            raise ValueError(f"{item!r} differs from itself: how many differ can't be told")
         counts[item] = counts.get(item, 0) + 1
         return counts
 

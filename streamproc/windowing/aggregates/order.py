@@ -1,4 +1,8 @@
-"""Aggregates that choose: the smallest and the largest, the first and the last, the largest few."""
+"""Aggregates that choose: the smallest and the largest, the first and the last, the largest few.
+
+What is not a number (nan) has no place in an order: which number is the smallest would depend on how records were cut
+into batches. It is a record on which the function fails.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 from streamproc.errors import PipelineError
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 
-__all__ = ["first", "last", "max_of", "min_of", "top_k"]
+__all__ = ["first", "last", "max_of", "min_of", "rank", "top_k"]
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -23,6 +27,17 @@ Entry: TypeAlias = tuple[Any, int, Any]
 _place = itemgetter(0, 1)
 
 
+def rank(found: R) -> R:
+    """Return what something is ordered by.
+
+    Raises:
+        ValueError: It is not a number.
+    """
+    if found != found:  # noqa: PLR0124 - what `isnan` does, for anything
+        raise ValueError(f"{found!r} is neither smaller nor larger than others")
+    return found
+
+
 def min_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
     """Keep the smallest number of all values.
 
@@ -31,10 +46,14 @@ def min_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
         [WindowResult(start=0, end=1000, value=1)]
     """
 
-    def add(least: N, value: V) -> N:
-        return min(least, by(value))
+    def create(value: V) -> N:
+        return rank(by(value))
 
-    return Aggregate("min", by, add, min, copy=identity, by=by)
+    def add(least: N, value: V) -> N:
+        number = by(value)
+        return least if number >= least else number if number < least else rank(number)
+
+    return Aggregate("min", create, add, min, copy=identity, by=by)
 
 
 def max_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
@@ -45,10 +64,14 @@ def max_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
         [WindowResult(start=0, end=1000, value=3)]
     """
 
-    def add(most: N, value: V) -> N:
-        return max(most, by(value))
+    def create(value: V) -> N:
+        return rank(by(value))
 
-    return Aggregate("max", by, add, max, copy=identity, by=by)
+    def add(most: N, value: V) -> N:
+        number = by(value)
+        return most if number <= most else number if number > most else rank(number)
+
+    return Aggregate("max", create, add, max, copy=identity, by=by)
 
 
 @overload
@@ -129,12 +152,12 @@ def top_k(k: int, by: Callable[[V], Any] = identity) -> Aggregate[V, Any, list[V
         raise PipelineError(f"top_k({k}): expected at least 1")
 
     def create(record: tuple[int, V]) -> list[Entry]:
-        return [(by(record[1]), -record[0], record[1])]
+        return [(rank(by(record[1])), -record[0], record[1])]
 
     # Entries are in order, the largest last: then what goes is the first, and an equal one that comes later is put
     # before those that are there.
     def add(entries: list[Entry], record: tuple[int, V]) -> list[Entry]:
-        place = by(record[1]), -record[0]
+        place = rank(by(record[1])), -record[0]
         if len(entries) == k:
             if place <= entries[0][:2]:
                 return entries

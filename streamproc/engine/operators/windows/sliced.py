@@ -84,7 +84,7 @@ class SlicedWindowOperator(Operator, Windowed):
             return None
         kind = StackedTotals if aggregate.inverse is None else InverseTotals
         table = self._table
-        return kind(self._node.name, aggregate, table.merge, slices, table.accumulators, table.starts, tables)
+        return kind(self._node, table.merge, slices, table.accumulators, table.starts, tables)
 
     def next_watermark(self) -> int | None:
         """Return the end of the next window that holds records."""

@@ -32,6 +32,8 @@ from operator import itemgetter
 from typing import Any, TypeAlias
 from zlib import crc32
 
+from streamproc.dataflow.window_nodes import SlicedWindow
+from streamproc.engine.failures import Failures
 from streamproc.engine.run import BatchRun
 from streamproc.state.keys import encode_key
 from streamproc.state.tables import Table, Tables
@@ -54,8 +56,7 @@ class Totals(ABC):
     """What the slices of each key in a window come to.
 
     Attributes:
-        operator: The operator's name.
-        aggregate: How accumulators are merged.
+        node: The operator.
         merge: Merges two of them under the operator's error policy.
         slices: The arithmetic of its windows.
         accumulators: The slices.
@@ -63,19 +64,20 @@ class Totals(ABC):
         tables: The state of the shard.
     """
 
-    operator: str
-    aggregate: Aggregate[Any, Any, Any]
+    node: SlicedWindow
     merge: Merge
     slices: PeriodicSlices
     accumulators: Table[Slice, Any]
     starts: Callable[[], list[int]]
     tables: Tables
+    aggregate: Aggregate[Any, Any, Any] = field(init=False)
     totals: Table[Any, Any] = field(init=False)
     _rolled: Table[None, int] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.totals = self.tables.table(self.operator, "totals")
-        self._rolled = self.tables.table(self.operator, "rolled")
+        self.aggregate = self.node.aggregate
+        self.totals = self.tables.table(self.node.name, "totals")
+        self._rolled = self.tables.table(self.node.name, "rolled")
 
     @property
     def rolled(self) -> int | None:
@@ -139,24 +141,44 @@ class Totals(ABC):
 class InverseTotals(Totals):
     """Totals from which what leaves is taken out."""
 
+    def __post_init__(self) -> None:
+        Totals.__post_init__(self)
+        self._failures = Failures(self.node, self.aggregate.inverse)
+
     def amend(self, run: BatchRun, added: Mapping[Slice, Any], new: Set[Slice]) -> None:
         """Add to the totals what has been added to slices in the window."""
         for place in self._entered(added):
             self._change(run, place[1], added[place], place in new)
 
     def _move(self, run: BatchRun, before: int | None, end: int) -> None:
-        inverse = self.aggregate.inverse
-        assert inverse is not None
         if before is not None:
-            size = self.slices.size
-            for (_, key), accumulator in self.accumulators.items((before - size,), (min(before, end - size),)):
+            since, left = before - self.slices.size, end - self.slices.size
+            for (start, key), accumulator in self.accumulators.items((since,), (min(before, left),)):
                 slices, total = self.totals.get(key) or (0, None)
-                if slices > 1:
-                    self.totals.put(key, (slices - 1, inverse(total, accumulator)))
-                else:
+                if slices <= 1:
                     self.totals.delete(key)
+                    continue
+                try:
+                    self.totals.put(key, (slices - 1, self._inverse(total, accumulator)))
+                except Exception as error:  # noqa: BLE001 - the policy decides
+                    self._failures.handle(run, error, (total, accumulator), None)
+                    self._make_anew(run, key, start + 1, before)
         for (_, key), accumulator in self._entering(before, end):
             self._change(run, key, accumulator, True)
+
+    def _inverse(self, total: Any, leaving: Any) -> Any:
+        assert self.aggregate.inverse is not None
+        return self.aggregate.inverse(total, leaving)
+
+    def _make_anew(self, run: BatchRun, key: Any, start: int, end: int) -> None:
+        """Merge the slices of a key in ``[start, end)``."""
+        self.totals.delete(key)
+        starts = [each for each in self.starts() if start <= each < end]
+        self.accumulators.load((each, key) for each in starts)
+        for each in starts:
+            accumulator = self.accumulators.get((each, key))
+            if accumulator is not None:
+                self._change(run, key, accumulator, True)
 
     def _change(self, run: BatchRun, key: Any, accumulator: Any, new: bool) -> None:
         slices, total = self.totals.get(key) or (0, None)
@@ -174,7 +196,7 @@ class StackedTotals(Totals):
 
     def __post_init__(self) -> None:
         Totals.__post_init__(self)
-        self._older: Table[Slice, Any] = self.tables.table(self.operator, "older")
+        self._older: Table[Slice, Any] = self.tables.table(self.node.name, "older")
         self._piece = _PIECE * self.slices.width
 
     def clear(self) -> None:
@@ -253,7 +275,7 @@ class StackedTotals(Totals):
 
     def _piece_at(self, piece: int, key: Any) -> tuple[int | None, list[tuple[int, Any]]]:
         found: tuple[int | None, list[tuple[int, Any]]] | None = self._older.get((piece, key))
-        assert found is not None, f"{self.operator}: the slices of {key!r} from {piece} on are not there"
+        assert found is not None, f"{self.node.name}: the slices of {key!r} from {piece} on are not there"
         return found
 
     def _put(self, key: Any, row: tuple[int, int | None, Any]) -> None:
