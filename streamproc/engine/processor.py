@@ -18,7 +18,7 @@ from streamproc.engine.inputs import Taken
 from streamproc.engine.operators.event_time import EventTimeOperator
 from streamproc.engine.operators.operator import AsyncOperator, OperatorContext, Reach, Windowed, all_reach
 from streamproc.engine.run import BatchRun
-from streamproc.errors import PipelineError
+from streamproc.errors import OperatorError, PipelineError
 from streamproc.eventtime.clock import Clock
 from streamproc.eventtime.partitions import PartitionProgress
 from streamproc.metrics import JobMetrics
@@ -75,10 +75,17 @@ class Processor:
         for name, sources, operator in self._operators:
             inputs = [batches[source] for source in sources]
             began = self._clock.monotonic()
-            if isinstance(operator, AsyncOperator):
-                batch = await operator.process(run, inputs)
-            else:
-                batch = operator.process(run, inputs)
+            try:
+                if isinstance(operator, AsyncOperator):
+                    batch = await operator.process(run, inputs)
+                else:
+                    batch = operator.process(run, inputs)
+            except (LineageNeeded, OperatorError):
+                raise
+            except Exception as error:
+                # Something that no error policy knows: a trigger of the user's own, a program error.
+                error.add_note(f"in the operator {name!r}")
+                raise
             batches[name] = batch
             counts.append((name, sum(map(len, inputs)), len(batch), self._clock.monotonic() - began))
         for name, records_in, records_out, seconds in counts:

@@ -260,6 +260,19 @@ def test_an_inverse_that_fails_names_the_operator_and_what_is_left_is_merged_ane
     assert windows(on_error="skip") == expected
 
 
+class Hesitating(AfterCount):
+    """A trigger with an error."""
+
+    def is_ready(self, memory: int, now: int, *, passed: bool) -> bool:
+        raise LookupError(memory)
+
+
+def test_an_error_in_a_trigger_names_the_operator() -> None:
+    with pytest.raises(LookupError) as failed:
+        run([1], lambda s: s.window(Global(), trigger=Hesitating(1)).aggregate(count(), name="all"))
+    assert failed.value.__notes__ == ["in the operator 'all'"]
+
+
 def unfit(values: list[int]) -> int:
     raise ValueError(f"{len(values)} values")
 
