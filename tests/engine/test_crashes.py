@@ -30,6 +30,7 @@ from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.engine.protocol import STEPS
 from streamproc.io.sink import Sink
 from streamproc.testing import CrashPoint, Driver
+from tests.survivor import Survivor
 
 LETTERS = [["a", "b"], ["a"], [], ["c", "c", "a"], ["b"], []]
 BATCHES = 8
@@ -64,25 +65,12 @@ class Pipeline:
 
     async def run(self, crash: CrashPoint | None = None) -> int:
         """Run all batches, restart after each crash, and return how many there were."""
-        driver = self.driver
-        if crash is not None:
-            driver.crash_at(crash.step, crash.occurrence)
-        await driver.start()
-        crashes = await self.survive()
-        while driver.clock.now() < BATCHES * 500:
-            await driver.tick()
-            crashes += await self.survive()
-        await driver.stop()
-        if crash_while_stopping := await self.survive():
-            await driver.stop()
-        return crashes + crash_while_stopping
-
-    async def survive(self) -> int:
-        """Restart the engine if it has crashed, and return how often it had."""
-        if not self.driver.crashed:
-            return 0
-        await self.driver.restart()
-        return 1
+        survivor = Survivor(self.driver, crash)
+        await survivor.start()
+        while self.driver.clock.now() < BATCHES * 500:
+            await survivor.tick()
+        await survivor.stop()
+        return survivor.crashes
 
 
 def plain(letters: KeyedStream[str, str]) -> KeyedStream[str, Any]:

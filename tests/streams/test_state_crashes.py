@@ -17,6 +17,7 @@ from streamproc.engine.protocol import STEPS
 from streamproc.state import Family
 from streamproc.testing import CrashPoint, Driver
 from tests.streams.timed import Event
+from tests.survivor import Survivor
 
 Keyed = KeyedStream[str, int]
 
@@ -47,26 +48,13 @@ class Pipeline:
 
     async def run(self, crash: CrashPoint | None = None) -> int:
         """Run all batches and the end of the input, restart after each crash, and return how many there were."""
-        driver = self.driver
-        if crash is not None:
-            driver.crash_at(crash.step, crash.occurrence)
-        await driver.start()
-        crashes = await self.survive()
-        while driver.clock.now() < TICKS * 1_000:
-            await driver.tick()
-            crashes += await self.survive()
+        survivor = Survivor(self.driver, crash)
+        await survivor.start()
+        while self.driver.clock.now() < TICKS * 1_000:
+            await survivor.tick()
         self.source.close()
-        while driver.running:
-            await driver.tick()
-            crashes += await self.survive()
-        return crashes
-
-    async def survive(self) -> int:
-        """Restart the engine if it has crashed, and return how often it had."""
-        if not self.driver.crashed:
-            return 0
-        await self.driver.restart()
-        return 1
+        await survivor.finish()
+        return survivor.crashes
 
     def left(self) -> dict[bytes, bytes]:
         """Return all state and timers on the disk, but not how far the watermark got: nothing waits for that."""

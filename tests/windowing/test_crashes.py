@@ -28,6 +28,7 @@ from streamproc.engine.protocol import STEPS
 from streamproc.state.memory import MemoryStore
 from streamproc.state.store import Family
 from streamproc.testing import CrashPoint, Driver
+from tests.survivor import Survivor
 
 Click = tuple[str, int]
 Build = Callable[[KeyedStream[str, int]], Any]
@@ -94,28 +95,15 @@ class Pipeline:
 
     async def run(self, crash: CrashPoint | None = None) -> int:
         """Run all ticks, restart after each crash, and return how many there were."""
-        driver = self.driver
-        if crash is not None:
-            driver.crash_at(crash.step, crash.occurrence)
-        await driver.start()
-        crashes = await self.survive()
+        survivor = Survivor(self.driver, crash)
+        await survivor.start()
         for clicks in TICKS:
             for partition in (0, 1):
                 self.source.send(clicks[partition::2], partition=partition)
-            await driver.tick()
-            crashes += await self.survive()
+            await survivor.tick()
         self.source.close()
-        while driver.running:
-            await driver.tick()
-            crashes += await self.survive()
-        return crashes
-
-    async def survive(self) -> int:
-        """Restart the engine if it has crashed, and return how often it had."""
-        if not self.driver.crashed:
-            return 0
-        await self.driver.restart()
-        return 1
+        await survivor.finish()
+        return survivor.crashes
 
     def left_in_state(self) -> list[bytes]:
         """Return the keys of what operators have left, but for how far they have come."""
