@@ -16,6 +16,7 @@ from streamproc import (
     KeyedStream,
     Once,
     ProcessContext,
+    Session,
     Stream,
     Timer,
     Tumbling,
@@ -32,6 +33,8 @@ MAX_RECORDS = 40
 """How many there are in a batch at most."""
 _WINDOW = 50
 _LATE = 20
+_PAUSE = 30
+_REMINDED = 25
 
 Rows = dict[int, list[str]]
 """What each key was given, in order."""
@@ -85,14 +88,25 @@ def keyed_state(numbers: Stream[int]) -> KeyedStream[int, str]:
     return numbers.key_by(last_digit).map_with_state(count_up)
 
 
+def tell(result: WindowResult[int]) -> str:
+    return with_random(f"{result.start} {result.value}")
+
+
 def windows(numbers: Stream[int]) -> KeyedStream[int, str]:
     """Windows over event time close while records come, in the batches that their watermark passes in."""
-
-    def tell(result: WindowResult[int]) -> str:
-        return with_random(f"{result.start} {result.value}")
-
     timed = numbers.event_time(int, out_of_orderness=f"{_LATE}ms")
     return timed.key_by(last_digit).window(Tumbling(f"{_WINDOW}ms")).aggregate(count()).map_values(tell)
+
+
+def paused(number: int) -> int:
+    """Return a time that leaves a pause behind every so many numbers."""
+    return number + number // _WINDOW * _PAUSE
+
+
+def sessions(numbers: Stream[int]) -> KeyedStream[int, str]:
+    """Sessions grow from batch to batch, and close in the pauses."""
+    timed = numbers.event_time(paused, out_of_orderness=f"{_LATE}ms")
+    return timed.key_by(last_digit).window(Session(f"{KEYS + 5}ms")).aggregate(count()).map_values(tell)
 
 
 class Reminders(KeyedProcess[int, int, str]):
@@ -110,6 +124,21 @@ def timers(numbers: Stream[int]) -> KeyedStream[int, str]:
     return numbers.key_by(last_digit).process(Reminders())
 
 
+class EventReminders(KeyedProcess[int, int, str]):
+    """Sets an event-time timer for each number, behind some of the numbers to come."""
+
+    def process(self, context: ProcessContext[int], number: int) -> Iterable[str]:
+        context.set_event_timer(context.timestamp + _REMINDED, f"{number}")
+        return ()
+
+    def on_timer(self, context: ProcessContext[int], timer: Timer) -> Iterable[str]:
+        yield with_random(timer.name)
+
+
+def event_timers(numbers: Stream[int]) -> KeyedStream[int, str]:
+    return numbers.event_time(int, out_of_orderness=f"{_LATE}ms").key_by(last_digit).process(EventReminders())
+
+
 _CLOSED = [start for start in range(0, RECORDS, _WINDOW) if start + _WINDOW <= RECORDS - 1 - _LATE]
 
 KINDS = {
@@ -117,6 +146,23 @@ KINDS = {
     "keyed state": Kind(keyed_state, by_key(lambda number, before: f"{number} {before}")),
     "windows": Kind(
         windows, {key: [f"{start} {_WINDOW // KEYS}" for start in _CLOSED] for key in range(KEYS)}, partitions=1
+    ),
+    # The last one is open still.
+    "sessions": Kind(
+        sessions,
+        {
+            key: [f"{paused(start) + key} {_WINDOW // KEYS}" for start in range(0, RECORDS - _WINDOW, _WINDOW)]
+            for key in range(KEYS)
+        },
+        partitions=1,
+    ),
+    "event timers": Kind(
+        event_timers,
+        {
+            key: [f"{number}" for number in range(key, RECORDS, KEYS) if number + _REMINDED <= RECORDS - 1 - _LATE]
+            for key in range(KEYS)
+        },
+        partitions=1,
     ),
     "timers": Kind(timers, by_key(lambda number, _: f"{number:03}"), trigger=Interval("10ms"), ordered=False),
 }
