@@ -72,7 +72,7 @@ class SlicedWindow(AggregateWindow):
 
     def configuration(self) -> dict[str, str]:
         """Return windows and aggregate."""
-        return window_configuration(self.assigner, self.aggregate.name)
+        return window_configuration(self.assigner, self.aggregate.name, keyed=self.keyed)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -98,7 +98,7 @@ class PanedWindow(AggregateWindow):
     def configuration(self) -> dict[str, str]:
         """Return windows, aggregate, trigger, and what results are."""
         return {
-            **window_configuration(self.assigner, self.aggregate.name),
+            **window_configuration(self.assigner, self.aggregate.name, keyed=self.keyed),
             "trigger": str(self.trigger),
             "panes": self.panes,
             "result_time": self.result_time,
@@ -114,7 +114,7 @@ class CountWindow(AggregateWindow):
 
     def configuration(self) -> dict[str, str]:
         """Return windows and aggregate."""
-        return window_configuration(self.assigner, self.aggregate.name)
+        return window_configuration(self.assigner, self.aggregate.name, keyed=self.keyed)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -141,9 +141,9 @@ class RollingWindow(Node):
 
     def configuration(self) -> dict[str, str]:
         """Return the windows."""
-        return window_configuration(self.assigner, "rolling reduce")
+        return window_configuration(self.assigner, "rolling reduce", keyed=self.keyed)
 
 
-def window_configuration(assigner: object, aggregate: str) -> dict[str, str]:
-    """Return windows and aggregate as text."""
-    return {"window": str(assigner), "aggregate": aggregate}
+def window_configuration(assigner: object, aggregate: str, *, keyed: bool) -> dict[str, str]:
+    """Return windows, aggregate, and whose records are in a window, as text."""
+    return {"window": str(assigner), "aggregate": aggregate, "records": "of each key" if keyed else "all"}

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from streamproc.durations import format_ms
 from streamproc.eventtime.partitions import PartitionProgress
-from streamproc.watermark import END_OF_TIME, START_OF_TIME
 from streamproc.windowing.windows import Window
 
 __all__ = ["WindowExplanation", "WindowState", "WindowStatus"]
@@ -23,16 +22,23 @@ class WindowState:
 
     Attributes:
         window: The window.
-        status: ``"empty"`` if it could take records but has none; ``"open"`` before its on-time result; ``"given"``
-            after that, while it takes late records; ``"closed"`` when it takes none any more, if it had any or not.
+        status: ``"empty"`` if it could take records but has none; ``"open"`` until the watermark is at its end and it
+            has given a result; ``"given"`` after that, while it takes late records; ``"closed"`` when it takes none any
+            more, if it had any or not.
         results: How many results it has given, as far as that is known.
         closes_at: The watermark at which it is closed, in epoch milliseconds.
+        gives_at: The watermark at which it gives what it has, in epoch milliseconds.
+        trigger: When it gives results before that, in words; empty if it doesn't.
+        finished: Whether its trigger has closed it before its time.
     """
 
     window: Window
     status: WindowStatus
     results: int
     closes_at: int
+    gives_at: int
+    trigger: str = ""
+    finished: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +52,8 @@ class WindowExplanation:
         watermark: The watermark that the operator has seen; None before the first record.
         holders: The partitions that hold the watermark where it is: those that would have to go on. Empty in batch
             time, where the watermark is the time of the batch.
-        due_at: The time at which the window gives its on-time result if no records come until then; None if it doesn't.
+        due_at: The time at which the watermark is where the window gives what it has, if no records come until then;
+            None if that doesn't come by itself.
     """
 
     operator: str
@@ -66,26 +73,31 @@ class WindowExplanation:
         whose = "" if self.key is None else f" of key {self.key!r}"
         head = f"{self.operator}: window {clock(window.start)} to {clock(window.end)}{whose} is {_STATUS[status]}"
         at = "no record has come yet" if self.watermark is None else f"the watermark is at {clock(self.watermark)}"
+        if self.state.finished:
+            return f"{head}: its trigger ({self.state.trigger}) has given its only result, and {at}."
         if status == "closed":
             return f"{head}: it was closed at {clock(self.state.closes_at)}, and {at}."
         if status == "given":
             lines = [f"{head}: it takes late records until {clock(self.state.closes_at)}, and {at}."]
         else:
-            lines = [f"{head}: it gives its result when the watermark is at {clock(window.end)}; {at}."]
+            gives = f"a result {self.state.trigger}, and" if self.state.trigger else "its result"
+            lines = [f"{head}: it gives {gives} when the watermark is at {clock(self.state.gives_at)}; {at}."]
         lines += [f"  held by {_holder(holder)}" for holder in self.holders]
         if status != "given" and self.due_at is not None:
             lines.append(f"  without further records that is so at {clock(self.due_at)}")
         return "\n".join(lines)
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS = {"empty": "without records", "open": "open", "given": "given", "closed": "closed"}
 
 
 def clock(ms: int) -> str:
     """Return epoch milliseconds as people read them."""
-    if ms <= START_OF_TIME or ms >= END_OF_TIME:
+    try:
+        return f"{_EPOCH + timedelta(milliseconds=ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"
+    except OverflowError:
         return "the beginning of time" if ms < 0 else "the end of time"
-    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"
 
 
 def _holder(progress: PartitionProgress) -> str:

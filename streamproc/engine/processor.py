@@ -134,7 +134,7 @@ class Processor:
         for name, each in chosen.items():
             through = each.through
             for state in each.windows_at(key, time):
-                due_at = all_reach(state.window.end, [reaches[source] for source in self._sources_of[name]])
+                due_at = all_reach(state.gives_at, [reaches[source] for source in self._sources_of[name]])
                 watermark = None if through == START_OF_TIME else through
                 found.append(WindowExplanation(name, key, state, watermark, self._holders(name), due_at))
         return found

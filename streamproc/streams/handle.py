@@ -116,10 +116,18 @@ class Handle:
         if other.keyed != self.keyed:
             raise PipelineError(f"{what} of {self!r} and {other!r}: one is keyed and the other is not: key_by() both")
 
-    def _named(self, kind: str, options: OperatorOptions, *inputs: Node) -> dict[str, Any]:
-        """Return the fields that every new node has; its input is this stream's node unless others are given."""
-        # Those of a step include those of any operator.
-        refuse_unknown(kind, options, StepOptions)
+    def _named(
+        self, kind: str, options: OperatorOptions, *inputs: Node, known: type = OperatorOptions
+    ) -> dict[str, Any]:
+        """Return the fields that every new node has.
+
+        Args:
+            kind: What the operator is, for its name.
+            options: What the user has given.
+            *inputs: Its inputs; this stream's node by default.
+            known: The options that it has.
+        """
+        refuse_unknown(kind, options, known)
         name = self._dataflow.name(kind, options.get("name"))
         return {
             "name": name,
@@ -133,7 +141,7 @@ class Handle:
 
     def _step(self, kind: StepKind, fn: Function, options: StepOptions) -> Node:
         """Add a per-record step."""
-        named = self._named(kind.value, options)
+        named = self._named(kind.value, options, known=StepOptions)
         run_async = async_options(named["name"], fn, options)
         return self._dataflow.add(Step(**named, step=kind, fn=fn, keyed=self.keyed, run_async=run_async))
 

@@ -14,11 +14,13 @@ import pytest
 from streamproc import (
     App,
     Asap,
+    Count,
     KeyedProcess,
     KeyedStream,
     List,
     PlanChangedError,
     ProcessContext,
+    Session,
     Settings,
     StateBehindSinkError,
     StateFormatError,
@@ -32,6 +34,7 @@ from streamproc.connectors.generator import GeneratorSource
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.state import MemoryDisk
 from streamproc.testing import Driver
+from streamproc.windowing import WindowAssigner
 
 Keyed = KeyedStream[str, str]
 
@@ -91,6 +94,17 @@ async def test_a_renamed_operator_is_refused_and_the_new_name_is_told() -> None:
     message = await refusal(totals, lambda letters: letters.update_state_by_key(total, name="sums"))
     assert "totals (update_state_by_key) is gone" in message
     assert "(new: sums)" in message
+
+
+@pytest.mark.parametrize("assigner", [Tumbling("1s"), Session("1s"), Count(9)], ids=str)
+async def test_windows_of_all_records_cannot_go_on_with_those_of_each_key(assigner: WindowAssigner) -> None:
+    source, disk = await first_run(lambda letters: letters.window(assigner).aggregate(count(), name="counts"))
+    app, _ = app_of(
+        source,
+        lambda letters: letters.map(lambda pair: pair[1]).window(assigner).aggregate(count(), name="counts"),
+    )
+    with pytest.raises(PlanChangedError, match="counts: records was of each key and is all"):
+        await Driver(app, disk=disk).start()
 
 
 async def test_an_operator_of_another_kind_under_the_same_name_is_refused() -> None:

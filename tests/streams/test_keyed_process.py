@@ -327,6 +327,39 @@ def test_a_variable_that_was_not_declared_is_refused() -> None:
         run([("a", "x")], lambda s: s.key_by(lambda pair: pair[0]).process(Foreign()))
 
 
+class Confused(Remembers):
+    """Reaches a variable as one of another kind."""
+
+    def process(self, context: Context, value: str) -> Iterable[str]:
+        ways: dict[str, Any] = {
+            "list": lambda: context.list(self.number),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            "value": lambda: context.value(self.items),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            "name": lambda: context.value("number"),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        }
+        ways[value]()
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("list", r"context.list\(self.number\): number is declared as a Value: use context.value\(self.number\)"),
+        ("value", r"context.value\(self.items\): items is declared as a List: use context.list\(self.items\)"),
+        ("name", r"context.value\('number'\): expected a state variable of the process's class"),
+    ],
+)
+def test_a_variable_that_is_reached_as_one_of_another_kind_is_refused(way: str, message: str) -> None:
+    with pytest.raises(OperatorError, match=message):
+        run([way], lambda s: s.key_by(str).process(Confused()))
+
+
+@pytest.mark.parametrize("option", ["timeout", "concurrency", "ordered", "retry"])
+def test_options_of_async_functions_are_refused_where_there_are_none(option: str) -> None:
+    options: Any = {option: "1s"}
+    with pytest.raises(PipelineError, match=f"process has no option '{option}'"):
+        run(["a"], lambda s: s.key_by(str).process(Remembers(), **options))
+
+
 def test_a_variable_declared_twice_is_refused_when_the_pipeline_is_built() -> None:
     class Twice(KeyedProcess[str, str, str]):
         one = Value(int, default=0)

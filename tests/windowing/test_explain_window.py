@@ -7,7 +7,20 @@ from typing import Any
 
 import pytest
 
-from streamproc import App, Asap, LookBack, PipelineError, Session, Sliding, Tumbling, count
+from streamproc import (
+    AfterCount,
+    App,
+    Asap,
+    AtWatermark,
+    Global,
+    LookBack,
+    PipelineError,
+    Repeated,
+    Session,
+    Sliding,
+    Tumbling,
+    count,
+)
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import Driver
 from streamproc.windowing import WindowAssigner
@@ -103,6 +116,52 @@ async def test_it_knows_windows_of_every_kind(
         states = [each.state for each in clicks.app.explain_window("ann", NOON + 3 * SECOND, operator="counts")]
         assert [(state.window.start - NOON, state.window.end - NOON) for state in states] == windows
         assert {state.status for state in states} == {"open"}
+
+
+@pytest.mark.parametrize(
+    ("options", "open_text", "status_behind_the_end"),
+    [
+        ({"emit": "final"}, "it gives its result when the watermark is at 2023-11-14T22:14:30.000Z", "open"),
+        (
+            {"trigger": Repeated(AfterCount(5))},
+            "it gives a result again and again after 5 records, and when the watermark is at 2023-11-14T22:14:30.000Z",
+            "open",
+        ),
+        (
+            {"trigger": AtWatermark(early=AfterCount(5))},
+            "it gives a result early after 5 records, and when the watermark is at 2023-11-14T22:13:30.000Z",
+            "given",
+        ),
+        ({"emit": "update"}, "a result with each update, and when the watermark is at 2023-11-14T22:14:30", "given"),
+    ],
+)
+async def test_it_says_when_a_trigger_gives_a_result(
+    options: dict[str, Any], open_text: str, status_behind_the_end: str
+) -> None:
+    clicks = Clicks(Tumbling("10s"), allowed_lateness="1m", **options)
+    async with clicks.driver:
+        await clicks.send(0, "ann", 3)
+        [explanation] = clicks.app.explain_window("ann", NOON)
+        assert open_text in str(explanation)
+        await clicks.send(1, "bob", 22)
+        await clicks.send(0, "bob", 22)
+        assert clicks.explain("ann", 3) == [status_behind_the_end]
+
+
+async def test_it_says_that_a_trigger_has_closed_a_window() -> None:
+    clicks = Clicks(Tumbling("10s"), trigger=AfterCount(1))
+    async with clicks.driver:
+        await clicks.send(0, "ann", 3)
+        [explanation] = clicks.app.explain_window("ann", NOON)
+        assert "is closed: its trigger (after 1 records) has given its only result" in str(explanation)
+
+
+async def test_it_knows_windows_without_an_end() -> None:
+    clicks = Clicks(Global())
+    async with clicks.driver:
+        await clicks.send(0, "ann", 3)
+        [explanation] = clicks.app.explain_window("ann", NOON)
+        assert "it gives its result when the watermark is at the end of time" in str(explanation)
 
 
 async def test_wrong_use_says_what_there_is() -> None:

@@ -84,15 +84,15 @@ class Context:
 
     def value(self, variable: Value[Any], /) -> KeyValue:
         """Return the current key's value of a variable."""
-        return KeyValue(self._of(variable), self.key, variable.default)
+        return KeyValue(self._of(variable, Value), self.key, variable.default)
 
     def list(self, variable: List[Any], /) -> KeyList:
         """Return the current key's list of a variable."""
-        return KeyList(self._of(variable), self.key)
+        return KeyList(self._of(variable, List), self.key)
 
     def map(self, variable: Map[Any, Any], /) -> KeyMap:
         """Return the current key's map of a variable."""
-        return KeyMap(self._of(variable), self.key)
+        return KeyMap(self._of(variable, Map), self.key)
 
     def output(self, output: Output[Any], value: Any, /) -> None:
         """Give an element to a side output, under the current key."""
@@ -116,7 +116,15 @@ class Context:
         """Remove an event-time timer of the current key."""
         self._changes.clear_timer(self._event_timers, _checked(when), self.key, name)
 
-    def _of(self, variable: Variable) -> Cells:
+    def _of(self, variable: Variable, kind: type[Variable]) -> Cells:
+        if not isinstance(variable, kind):
+            asked, declared = kind.__name__.lower(), type(variable).__name__
+            if not isinstance(variable, Variable):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise PipelineError(f"context.{asked}({variable!r}): expected a state variable of the process's class")
+            raise PipelineError(
+                f"context.{asked}(self.{variable.name}): {variable.name} is declared as a {declared}: "
+                f"use context.{declared.lower()}(self.{variable.name})"
+            )
         cells = self._cells.get(variable.name)
         if cells is None:
             raise PipelineError(f"the state variable {variable!r} is not an attribute of the process's class")

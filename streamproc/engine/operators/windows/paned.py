@@ -35,6 +35,8 @@ from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
 from streamproc.windowing.assigners import LookBack, Session
+from streamproc.windowing.at_watermark import AtWatermark
+from streamproc.windowing.triggers import OnClose, WindowTrigger
 from streamproc.windowing.windows import Pane, Timing, WindowResult
 
 __all__ = ["PanedWindowOperator"]
@@ -91,12 +93,19 @@ class PanedWindowOperator(Operator, Windowed):
         """Return what it knows of the windows of a key that hold a time, in the order of their ends."""
         states: list[WindowState] = []
         through = self.through
+        trigger, lateness = self._node.trigger, self._node.allowed_lateness_ms
+        at_watermark = isinstance(trigger, AtWatermark)
+        before = _before_the_end(trigger)
         for window, opened in self._contents.at(key, time):
+            finished = opened is not None and opened.finished
             status: WindowStatus = "closed"
-            if not self._contents.is_expired(window.end, through) and not (opened and opened.finished):
-                status = "empty" if opened is None else ("given" if window.end <= through else "open")
-            closes_at = window.end + self._node.allowed_lateness_ms
-            states.append(WindowState(window, status, opened.panes if opened else 0, closes_at))
+            if not self._contents.is_expired(window.end, through) and not finished:
+                given = opened is not None and opened.panes and window.end <= through
+                status = "empty" if opened is None else ("given" if given else "open")
+            closes_at = window.end + lateness
+            gives_at = window.end if at_watermark else closes_at
+            panes = opened.panes if opened else 0
+            states.append(WindowState(window, status, panes, closes_at, gives_at, before, finished))
         return states
 
     def _add(self, run: BatchRun, batch: Batch, before: int, given_through: int) -> Touched:
@@ -229,6 +238,17 @@ class _Results:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+def _before_the_end(trigger: WindowTrigger) -> str:
+    """Return when windows give results before the one that they give in any case, in words; nothing if they don't."""
+    match trigger:
+        case AtWatermark(early=None) | OnClose():
+            return ""
+        case AtWatermark():
+            return f"early {trigger.early}"
+        case _:
+            return str(trigger)
 
 
 def _contents(node: PanedWindow, open_windows: OpenWindows, tables: Tables) -> Contents:

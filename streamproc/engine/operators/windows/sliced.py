@@ -74,7 +74,7 @@ class SlicedWindowOperator(Operator, Windowed):
             status: WindowStatus = "closed"
             if closes_at > through:
                 status = "empty" if not self._table.holds(key, window) else ("given" if end <= through else "open")
-            states.append(WindowState(window, status, results, closes_at))
+            states.append(WindowState(window, status, results, closes_at, gives_at=end))
         return states
 
     def _make_totals(self, tables: Tables) -> Totals | None:
