@@ -119,6 +119,7 @@ class PartitionWatermarks:
     def end(self, partition: Partition) -> None:
         """Learn that nothing will come from a partition any more."""
         self._open.discard(partition)
+        self._quiet.pop(partition, None)
         self._ended.add(partition)
 
     def advance(self, caught_up: Mapping[Partition, bool], now: int) -> Watermark:
@@ -156,14 +157,7 @@ class PartitionWatermarks:
                 return time
         if not self._open <= self._quiet.keys():
             return None
-        return min(
-            (
-                watermark - self._newest[partition] + self._bound + since
-                for partition, since in self._quiet.items()
-                if partition in self._newest
-            ),
-            default=None,
-        )
+        return min((watermark - own + since for own, since in self._clocks()), default=None)
 
     def progress(self, now: int) -> list[PartitionProgress]:
         """Return how far each partition has come, in the order of their names."""
@@ -198,10 +192,15 @@ class PartitionWatermarks:
         if active or not self._open:
             # Before the first partition is known, too.
             return Watermark(min(map(self._own, active), default=START_OF_TIME))
-        passed = [
-            self._own(partition) + time - self._quiet[partition] for partition in self._open & self._newest.keys()
+        return Watermark(max((own + time - since for own, since in self._clocks()), default=START_OF_TIME), idle=True)
+
+    def _clocks(self) -> list[tuple[int, int]]:
+        """Return from which watermarks, and since when, time goes on with the clock once all partitions are idle."""
+        last = max(self._quiet.values(), default=0)
+        return [
+            (self._own(partition), self._quiet.get(partition, last))
+            for partition in (self._open | self._ended) & self._newest.keys()
         ]
-        return Watermark(max(passed, default=START_OF_TIME), idle=True)
 
     def _own(self, partition: Partition) -> int:
         newest = self._newest.get(partition)

@@ -46,13 +46,14 @@ async def test_the_global_window_has_no_end_so_its_results_have_the_latest_time(
     assert [(time, result.value) for time, result in results] == [(5, 2), (8, 4)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     batches=st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=5), min_size=1, max_size=8),
     bound=st.sampled_from([0, 10, 60]),
     inner=st.sampled_from([Tumbling("7ms"), Session("4ms")]),
     trigger=st.sampled_from([AtWatermark(), AtWatermark(early=AfterCount(2))]),
     result_time=st.sampled_from(["earliest", "latest"]),
+    panes=st.sampled_from(["accumulating", "discarding", "retracting"]),
     restart_after=st.integers(0, 8),
 )
 def test_no_result_is_late_for_the_window_behind(
@@ -61,14 +62,15 @@ def test_no_result_is_late_for_the_window_behind(
     inner: WindowAssigner,
     trigger: WindowTrigger,
     result_time: Any,
+    panes: Any,
     restart_after: int,
 ) -> None:
     source, inside, outside = MemorySource[int](), MemorySink[Any](), MemorySink[WindowResult[int]]()
     app = App("behind", trigger=Asap())
     timed = app.source(source).event_time(lambda time: time, out_of_orderness=f"{bound}ms", idle_after=None)
-    results = timed.window(inner, trigger=trigger, result_time=result_time, panes="discarding").aggregate(count())
+    results = timed.window(inner, trigger=trigger, result_time=result_time, panes=panes).aggregate(count())
     results.key_by(lambda _: 0).process(WithTimestamp[WindowResult[int]]()).to(inside)
-    behind = results.map(lambda result: result.value).window(Tumbling("10ms")).reduce(lambda a, b: a + b, name="outer")
+    behind = results.map(lambda result: result.value).window(Tumbling("2ms")).reduce(lambda a, b: a + b, name="outer")
     behind.to(outside)
     late = 0
 
@@ -90,6 +92,6 @@ def test_no_result_is_late_for_the_window_behind(
     asyncio.run(drive())
     expected: Counter[int] = Counter()
     for _, (time, result) in inside.values:
-        expected[time - time % 10] += result.value
+        expected[time - time % 2] += result.value
     assert {result.start: result.value for result in outside.values} == dict(expected)
     assert late == 0

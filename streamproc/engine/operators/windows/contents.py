@@ -178,6 +178,9 @@ class Contents(ABC):
         passed = window.end <= arrivals.watermark
         window.memory = self.node.trigger.on_records(window.memory, part.count, arrivals.now, passed=passed)
         window.stamp = self.better_stamp(window.stamp, part.stamp)
+        if window.stamp is not None:
+            # That of a result before may be behind what others have been given since.
+            window.stamp = max(window.stamp, arrivals.given_through)
 
     def better_stamp(self, one: int | None, other: int | None) -> int | None:
         """Return the earlier or the later of two timestamps, as results have them."""
