@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamproc import App, Asap, Interval, Tumbling, count
+from streamproc import App, Asap, Interval, Tumbling, WindowResult, count
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import Driver
 from streamproc.triggers import Trigger
@@ -30,3 +30,29 @@ async def test_windows_close_when_one_source_has_ended_and_the_other_is_idle(
     await driver.advance("60s")
     assert sink.values == [(0, 1 + len(silent)), (20, 1)]
     await driver.stop()
+
+
+async def test_the_end_of_a_source_is_the_end_of_time_also_behind_what_mixes_partitions() -> None:
+    ends, sink = MemorySource([[1, 2, 3]]), MemorySink[WindowResult[int]]()
+    ends.close()
+    app = App("mixed", trigger=Interval("1s"))
+    mixed = app.source(ends).transform(list).event_time(lambda time: time, idle_after=None)
+    mixed.window(Tumbling("10ms")).aggregate(count()).to(sink)
+    app.source(MemorySource[int]()).to(MemorySink())
+    async with Driver(app) as driver:
+        await driver.tick(3)
+        assert sink.values == [WindowResult(0, 10, 3)]
+
+
+async def test_a_source_that_ends_without_a_record_holds_no_union_back() -> None:
+    empty, goes_on, sink = MemorySource[int](), MemorySource[int](), MemorySink[WindowResult[int]]()
+    empty.close()
+    app = App("union", trigger=Interval("1s"))
+    one, other = (app.source(source).event_time(lambda time: time) for source in (empty, goes_on))
+    one.union(other).window(Tumbling("10ms")).aggregate(count()).to(sink)
+    async with Driver(app) as driver:
+        goes_on.send([1, 2])
+        await driver.tick()
+        goes_on.send([25])
+        await driver.tick(2)
+        assert sink.values == [WindowResult(0, 10, 2)]
