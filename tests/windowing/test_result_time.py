@@ -95,3 +95,25 @@ def test_no_result_is_late_for_the_window_behind(
         expected[time - time % 2] += result.value
     assert {result.start: result.value for result in outside.values} == dict(expected)
     assert late == 0
+
+
+@pytest.mark.parametrize(
+    ("panes", "expected"), [("discarding", [1, 5, 12]), ("accumulating", [1, 2, 12]), ("retracting", [1, 2, 2, 12])]
+)
+async def test_a_further_result_of_earliest_time_is_not_late_for_the_window_behind(
+    panes: Any, expected: list[int]
+) -> None:
+    source, inside = MemorySource[int](), MemorySink[tuple[int, Timed]]()
+    app = App("behind", trigger=Asap())
+    timed = app.source(source).event_time(lambda time: time, idle_after=None)
+    early = AtWatermark(early=AfterCount(2))
+    results = timed.window(Tumbling("10ms"), trigger=early, result_time="earliest", panes=panes).aggregate(count())
+    results.key_by(lambda _: 0).process(WithTimestamp[WindowResult[int]]()).to(inside)
+    results.window(Tumbling("2ms")).aggregate(count(), name="outer").to(MemorySink())
+    driver = Driver(app)
+    async with driver:
+        for batch in ([1, 2], [5], [12], [30]):
+            source.send(batch)
+            await driver.settle()
+        assert [time for _, (time, _) in inside.values] == expected
+        assert driver.metrics.operators["outer"].late == 0
