@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from streamproc.durations import format_ms
+from streamproc.eventtime.clock import as_utc
 from streamproc.eventtime.partitions import PartitionProgress
 from streamproc.windowing.windows import Window
 
@@ -88,14 +88,13 @@ class WindowExplanation:
         return "\n".join(lines)
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUS = {"empty": "without records", "open": "open", "given": "given", "closed": "closed"}
 
 
 def clock(ms: int) -> str:
     """Return epoch milliseconds as people read them."""
     try:
-        return f"{_EPOCH + timedelta(milliseconds=ms):%Y-%m-%dT%H:%M:%S}.{ms % 1000:03}Z"
+        return as_utc(ms)
     except OverflowError:
         return "the beginning of time" if ms < 0 else "the end of time"
 

@@ -8,9 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock"]
+__all__ = ["Clock", "SystemClock", "as_utc"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def as_utc(ms: int) -> str:
+    """Return epoch milliseconds as people read them.
+
+    Raises:
+        OverflowError: No date is so far away.
+
+    Example:
+        >>> as_utc(1_700_000_000_123)
+        '2023-11-14T22:13:20.123Z'
+    """
+    return (_EPOCH + timedelta(milliseconds=ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Clock(Protocol):

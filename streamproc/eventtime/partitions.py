@@ -84,11 +84,7 @@ class PartitionWatermarks:
         self._ended: set[Partition] = set()
         self._quiet: dict[Partition, int] = {}
         self._paused: frozenset[Partition] = frozenset()
-
-    @property
-    def newest(self) -> Mapping[Partition, int]:
-        """The newest timestamp of each partition."""
-        return self._newest
+        self._all_ended = False
 
     @property
     def known(self) -> Set[Partition]:
@@ -122,13 +118,15 @@ class PartitionWatermarks:
         self._quiet.pop(partition, None)
         self._ended.add(partition)
 
-    def advance(self, caught_up: Mapping[Partition, bool], now: int) -> Watermark:
+    def advance(self, caught_up: Mapping[Partition, bool], now: int, *, ended: bool = False) -> Watermark:
         """Learn for each partition that is read whether nothing is left in it, and return the watermark.
 
         Args:
             caught_up: All partitions that are read and have not ended.
             now: The time of the batch.
+            ended: Whether all sources have ended, also those of which no partition was ever known.
         """
+        self._all_ended = ended
         for partition, nothing_left in caught_up.items():
             self._open.add(partition)
             if not nothing_left or partition in self._paused:
@@ -186,7 +184,7 @@ class PartitionWatermarks:
 
     def _at(self, time: int) -> Watermark:
         """Return the watermark at a time, if nothing comes until then."""
-        if not self._open and self._ended:
+        if self._all_ended or (not self._open and self._ended):
             return Watermark(END_OF_TIME)
         active = [partition for partition in self._open if not self._is_idle(partition, time)]
         if active or not self._open:

@@ -107,7 +107,10 @@ def copy_value(value: Any) -> Any:
         EncodeError: As `encode_value`.
         DecodeError: As `decode_value`.
     """
-    return value if type(value) in _UNCHANGING else decode_value(encode_value(value))
+    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
+    if kind in _UNCHANGING or (kind is tuple and _UNCHANGING.issuperset(map(type, value))):
+        return value
+    return decode_value(encode_value(value))
 
 
 def encode_values(values: list[Any]) -> bytes:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import typer
 
 from streamproc.cli.state.directory import Directory, states_in
+from streamproc.eventtime.clock import as_utc
 from streamproc.state import StateInspection
 
 __all__ = ["list_state"]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def list_state(directory: Directory) -> None:
@@ -33,9 +31,8 @@ def _described(path: Path, state: StateInspection) -> Iterator[str]:
     if ledger.time is None:
         yield "  no batch is committed yet"
         return
-    time = (_EPOCH + timedelta(milliseconds=ledger.time)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     waiting = len({row.batch_id for row in ledger.outbox()})
-    yield f"  last batch  {ledger.batch_id} of {time}"
+    yield f"  last batch  {ledger.batch_id} of {as_utc(ledger.time)}"
     if waiting:
         yield f"  outbox      {waiting} {'batch' if waiting == 1 else 'batches'} to be published on the next start"
     for source in ledger.sources:

@@ -46,8 +46,6 @@ class EventTimeOperator(Operator):
         self._failures = Failures(node, node.fn)
         self._partitions: PartitionWatermarks | None = None
         self._time = START_OF_TIME
-        self._ended = False
-        """Whether all sources have ended."""
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the rows with their timestamps."""
@@ -59,14 +57,11 @@ class EventTimeOperator(Operator):
             if partitions.observe(partition, newest):
                 self._newest.put(tuple(partition), newest)
         caught_up = {partition: done for partition, done in run.caught_up.items() if partition.source in self._sources}
-        self._ended = self._sources <= run.ended
+        ended = self._sources <= run.ended
         if stamped.runs is None:
-            caught_up = {} if self._ended else {_UNKNOWN: all(caught_up.values())}
+            caught_up = {} if ended else {_UNKNOWN: all(caught_up.values())}
         self._end_and_forget(partitions, caught_up, run.ended)
-        watermark = partitions.advance(caught_up, run.trigger_time)
-        if self._ended:
-            # Also where no partition was ever known.
-            watermark = Watermark(END_OF_TIME)
+        watermark = partitions.advance(caught_up, run.trigger_time, ended=ended)
         run.paused[self._name] = partitions.paused
         return replace(stamped, watermark=self._never_back(batch, watermark))
 
@@ -76,7 +71,7 @@ class EventTimeOperator(Operator):
 
     def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
         """Return when the watermark is there if no records come."""
-        return self._time if self._ended else self._known().reaches(watermark, self._time)
+        return self._known().reaches(watermark, self._time)
 
     def progress(self) -> list[PartitionProgress]:
         """Return how far each partition has come."""
@@ -97,7 +92,7 @@ class EventTimeOperator(Operator):
         self, partitions: PartitionWatermarks, caught_up: Mapping[Partition, bool], ended: Set[str]
     ) -> None:
         for partition in list(partitions.known):
-            if partition.source in ended or (partition == _UNKNOWN and self._ended):
+            if partition.source in ended or (partition == _UNKNOWN and self._sources <= ended):
                 partitions.end(partition)
             elif partition not in caught_up:
                 partitions.forget(partition)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 from streamproc.windowing.aggregates import hyperloglog
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 from streamproc.windowing.aggregates.counts import add_counts, take_counts
+from streamproc.windowing.aggregates.order import is_nan
 
 __all__ = ["collect", "distinct", "distinct_count"]
 
@@ -91,7 +92,7 @@ def _counting(result: Callable[[dict[Any, int]], Any], by: Callable[[Any], Any])
 
     def add(counts: dict[Any, int], value: Any) -> dict[Any, int]:
         item = by(value)
-        if item != item:  # noqa: PLR0124 - what `isnan` does, for anything
+        if is_nan(item):
             raise ValueError(f"{item!r} differs from itself: how many differ can't be told")
         counts[item] = counts.get(item, 0) + 1
         return counts

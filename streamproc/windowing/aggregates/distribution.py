@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from streamproc.errors import PipelineError
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 from streamproc.windowing.aggregates.counts import add_counts, take_counts
+from streamproc.windowing.aggregates.order import is_nan
 
 __all__ = ["histogram", "quantile", "quantiles"]
 
@@ -94,7 +95,7 @@ def histogram(edges: Sequence[float], by: Callable[[V], float] = identity) -> Ag
 
     def add(counts: list[int], value: V) -> list[int]:
         number = by(value)
-        if number != number:  # noqa: PLR0124 - what `isnan` does, for any kind of number
+        if is_nan(number):
             raise ValueError("a number that is not a number (nan) is between no edges")
         counts[bisect_right(borders, number)] += 1
         return counts

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 from streamproc.errors import PipelineError
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 
-__all__ = ["first", "last", "max_of", "min_of", "rank", "top_k"]
+__all__ = ["first", "is_nan", "last", "max_of", "min_of", "rank", "top_k"]
 
 V = TypeVar("V")
 R = TypeVar("R")
@@ -27,13 +27,18 @@ Entry: TypeAlias = tuple[Any, int, Any]
 _place = itemgetter(0, 1)
 
 
+def is_nan(value: object) -> bool:
+    """Return whether something differs from itself: what `math.isnan` says of a float, for a value of any type."""
+    return value != value  # noqa: PLR0124
+
+
 def rank(found: R) -> R:
     """Return what something is ordered by.
 
     Raises:
         ValueError: It is not a number.
     """
-    if found != found:  # noqa: PLR0124 - what `isnan` does, for anything
+    if is_nan(found):
         raise ValueError(f"{found!r} is neither smaller nor larger than others")
     return found
 

@@ -97,14 +97,13 @@ class PanedWindowOperator(Operator, Windowed):
         at_watermark = isinstance(trigger, AtWatermark)
         before = _before_the_end(trigger)
         for window, opened in self._contents.at(key, time):
-            finished = opened is not None and opened.finished
+            panes, finished = (opened.panes, opened.finished) if opened else (0, False)
             status: WindowStatus = "closed"
             if not self._contents.is_expired(window.end, through) and not finished:
-                given = opened is not None and opened.panes and window.end <= through
+                given = panes and window.end <= through
                 status = "empty" if opened is None else ("given" if given else "open")
             closes_at = window.end + lateness
             gives_at = window.end if at_watermark else closes_at
-            panes = opened.panes if opened else 0
             states.append(WindowState(window, status, panes, closes_at, gives_at, before, finished))
         return states
 

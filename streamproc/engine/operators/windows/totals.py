@@ -130,6 +130,13 @@ class Totals(ABC):
         start = end - self.slices.size
         return self.accumulators.items((start if before is None else max(before, start),), (end,))
 
+    def _slices_of(self, key: Any, start: int, end: int) -> list[tuple[int, Any]]:
+        """Return the slices of a key in ``[start, end)``: their starts and accumulators."""
+        starts = [each for each in self.starts() if start <= each < end]
+        self.accumulators.load((each, key) for each in starts)
+        found = ((each, self.accumulators.get((each, key))) for each in starts)
+        return [(each, accumulator) for each, accumulator in found if accumulator is not None]
+
     def _entered(self, added: Mapping[Slice, Any]) -> Iterable[Slice]:
         """Return the slices among those added to that are in the window already."""
         rolled = self.rolled
@@ -151,6 +158,8 @@ class InverseTotals(Totals):
             self._change(run, place[1], added[place], place in new)
 
     def _move(self, run: BatchRun, before: int | None, end: int) -> None:
+        inverse = self.aggregate.inverse
+        assert inverse is not None
         if before is not None:
             since, left = before - self.slices.size, end - self.slices.size
             for (start, key), accumulator in self.accumulators.items((since,), (min(before, left),)):
@@ -159,26 +168,18 @@ class InverseTotals(Totals):
                     self.totals.delete(key)
                     continue
                 try:
-                    self.totals.put(key, (slices - 1, self._inverse(total, accumulator)))
+                    self.totals.put(key, (slices - 1, inverse(total, accumulator)))
                 except Exception as error:  # noqa: BLE001 - the policy decides
                     self._failures.handle(run, error, (total, accumulator), None)
                     self._make_anew(run, key, start + 1, before)
         for (_, key), accumulator in self._entering(before, end):
             self._change(run, key, accumulator, True)
 
-    def _inverse(self, total: Any, leaving: Any) -> Any:
-        assert self.aggregate.inverse is not None
-        return self.aggregate.inverse(total, leaving)
-
     def _make_anew(self, run: BatchRun, key: Any, start: int, end: int) -> None:
         """Merge the slices of a key in ``[start, end)``."""
         self.totals.delete(key)
-        starts = [each for each in self.starts() if start <= each < end]
-        self.accumulators.load((each, key) for each in starts)
-        for each in starts:
-            accumulator = self.accumulators.get((each, key))
-            if accumulator is not None:
-                self._change(run, key, accumulator, True)
+        for _, accumulator in self._slices_of(key, start, end):
+            self._change(run, key, accumulator, True)
 
     def _change(self, run: BatchRun, key: Any, accumulator: Any, new: bool) -> None:
         slices, total = self.totals.get(key) or (0, None)
@@ -243,16 +244,12 @@ class StackedTotals(Totals):
             following, _ = self._piece_at(piece, key)
             self._older.delete((piece, key))
             piece = following
-        starts = [start for start in self.starts() if end - self.slices.size <= start < end]
-        self.accumulators.load((start, key) for start in starts)
         pieces: dict[int, list[tuple[int, Any]]] = {}
         total: Any = None
-        for start in reversed(starts):
-            accumulator = self.accumulators.get((start, key))
-            if accumulator is not None:
-                copied = self.aggregate.copy(accumulator)
-                total = copied if total is None else self.merge(run, copied, total)
-                pieces.setdefault(start - start % self._piece, []).append((start, total))
+        for start, accumulator in reversed(self._slices_of(key, end - self.slices.size, end)):
+            copied = self.aggregate.copy(accumulator)
+            total = copied if total is None else self.merge(run, copied, total)
+            pieces.setdefault(start - start % self._piece, []).append((start, total))
         following = None
         for piece, entries in pieces.items():
             self._older.put((piece, key), (following, entries[::-1]))
