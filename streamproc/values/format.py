@@ -76,6 +76,8 @@ def encode_value(value: object) -> bytes:
             return _pack(_WIDE.lower(value))
     except UnicodeEncodeError as error:
         raise EncodeError(f"text with a lone surrogate can't be written as UTF-8: {error.object!r:.80}") from error
+    except AttributeError as error:
+        raise EncodeError(f"an object without a value for one of its fields can't be written: {error}") from error
     except RecursionError as error:
         raise EncodeError(
             f"a value of type {type(value).__qualname__} contains itself, or is nested too deeply to be written"

@@ -17,8 +17,8 @@ import struct
 import sys
 from collections.abc import Callable, Iterable
 from enum import Enum, Flag
-from operator import attrgetter, methodcaller
-from typing import Any, Final, TypeAlias
+from operator import attrgetter, itemgetter, methodcaller
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
@@ -34,6 +34,7 @@ _SUPPORTED: Final = (
 )
 
 
+_Get: TypeAlias = Callable[[Any], Any]
 _Take: TypeAlias = Callable[[Any], Iterable[Any]]
 _Make: TypeAlias = Callable[..., Any]
 
@@ -49,13 +50,14 @@ class Shape:
         getters: Return the value of one field each.
         make: Makes an object from the values of all fields, in that order.
         make_named: Makes an object from the values of some fields, by name; the others take their defaults.
+            Neither runs code of the class that could change a value, or refuse it.
         header: What is written before its objects: see `streamproc.values.format`.
     """
 
     name: str
     fields: tuple[str, ...]
     take: _Take
-    getters: tuple[Callable[[Any], Any], ...]
+    getters: tuple[_Get, ...]
     make: _Make
     make_named: _Make
     header: bytes
@@ -159,43 +161,84 @@ def _describe(kind: type) -> Shape:
             f"a value of the class {name} can't be written, as the class can't be found again by that name: "
             "define it at the top of its module, and don't give the name to anything else"
         )
-    fields, take, make, make_named = parts
-    content = msgspec.msgpack.encode([name, fields])
-    getters = (methodcaller("to_bytes"),) if issubclass(kind, Opaque) else tuple(map(attrgetter, fields))
-    return Shape(name, fields, take, getters, make, make_named, struct.pack(">H", len(content)) + content)
+    content = msgspec.msgpack.encode([name, parts[0]])
+    return Shape(name, *parts, struct.pack(">H", len(content)) + content)
 
 
-def _parts(kind: Any) -> tuple[tuple[str, ...], _Take, _Make, _Make] | None:
-    """Return fields, ``take``, ``make`` and ``make_named`` of a class; None if its objects can't be written."""
+def _parts(kind: Any) -> tuple[tuple[str, ...], _Take, tuple[_Get, ...], _Make, _Make] | None:
+    """Return the attributes of the shape of a class between name and header; None if its objects can't be written."""
     if issubclass(kind, Opaque):
-        return ("bytes",), _written_by_itself, kind.from_bytes, kind.from_bytes
+        return ("bytes",), *_reading((methodcaller("to_bytes"),)), kind.from_bytes, kind.from_bytes
     if issubclass(kind, Enum):
-        # A member is what its name says, and a combination of flags has none.
-        field, make = ("value", kind) if issubclass(kind, Flag) else ("name", kind.__getitem__)
-        return (field,), _taker((field,)), make, make
+        # A member is what its name says, and a combination of flags has none. Neither is read by `name` and `value`: a
+        # class may have properties of its own of these names.
+        if issubclass(kind, Flag):
+            return ("value",), *_reading((attrgetter("_value_"),)), kind, kind
+        return ("name",), *_reading((attrgetter("_name_"),)), *_member_makers(kind)
     if issubclass(kind, msgspec.Struct):
         fields = kind.__struct_fields__
-        parameters = inspect.signature(kind).parameters.values()
-        if any(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters):
-            return fields, _taker(fields), lambda *values: kind(**dict(zip(fields, values, strict=True))), kind
-        return fields, _taker(fields), kind, kind
+        return fields, *_reading_attributes(fields), *_struct_makers(kind, fields)
     if tuple in kind.__mro__:
-        return (kind._fields, tuple, kind, kind) if hasattr(kind, "_fields") else None
+        if not hasattr(kind, "_fields"):
+            return None
+        fields = kind._fields
+        return fields, tuple, tuple(map(itemgetter, range(len(fields)))), *_tuple_makers(kind, fields)
     if dataclasses.is_dataclass(kind):
         fields = tuple(field.name for field in dataclasses.fields(kind))
-        return fields, _taker(fields), *_dataclass_makers(kind, fields)
+        return fields, *_reading_attributes(fields), *_dataclass_makers(kind, fields)
     return None
 
 
-def _written_by_itself(value: Opaque) -> tuple[bytes]:
-    return (value.to_bytes(),)
+def _reading(getters: tuple[_Get, ...]) -> tuple[_Take, tuple[_Get, ...]]:
+    return lambda value: [get(value) for get in getters], getters
 
 
-def _taker(fields: tuple[str, ...]) -> _Take:
-    if not fields:
-        return lambda _: ()
-    get = attrgetter(*fields)
-    return get if len(fields) > 1 else lambda value: (get(value),)
+def _reading_attributes(names: tuple[str, ...]) -> tuple[_Take, tuple[_Get, ...]]:
+    take, getters = _reading(tuple(map(attrgetter, names)))
+    return attrgetter(*names) if len(names) > 1 else take, getters
+
+
+def _member_makers(kind: Any) -> tuple[_Make, _Make]:
+    def make(name: str) -> Any:
+        return kind[name]  # not by `kind.__getitem__`: that of a StrEnum is that of str
+
+    return make, make
+
+
+def _struct_makers(kind: Any, fields: tuple[str, ...]) -> tuple[_Make, _Make]:
+    if not hasattr(kind, "__post_init__"):
+        parameters = inspect.signature(kind).parameters.values()
+        if any(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters):
+            return lambda *values: kind(**dict(zip(fields, values, strict=True))), kind
+        return kind, kind
+
+    # There is no other way past `__post_init__`, which may compute a field: an object of a class that is the same
+    # without it, which then becomes one of the class.
+    def nothing_more(_: object) -> None: ...
+
+    without = type(kind)(kind.__name__, (kind,), {"__module__": kind.__module__, "__post_init__": nothing_more})
+
+    def make_named(**values: object) -> Any:
+        made = without(**values)
+        msgspec.structs.force_setattr(made, "__class__", kind)
+        return made
+
+    return lambda *values: make_named(**dict(zip(fields, values, strict=True))), make_named
+
+
+def _tuple_makers(kind: Any, fields: tuple[str, ...]) -> tuple[_Make, _Make]:
+    """Return makers that run no ``__new__``, as for dataclasses."""
+
+    def make(*values: object) -> Any:
+        return cast("Any", tuple).__new__(kind, values)
+
+    def make_named(**values: object) -> Any:
+        missing = [name for name in fields if name not in values and name not in kind._field_defaults]
+        if missing:
+            raise _no_value(kind, missing[0])
+        return make(*(values[name] if name in values else kind._field_defaults[name] for name in fields))
+
+    return make, make_named
 
 
 def _dataclass_makers(kind: Any, names: tuple[str, ...]) -> tuple[_Make, _Make]:
@@ -217,10 +260,14 @@ def _dataclass_makers(kind: Any, names: tuple[str, ...]) -> tuple[_Make, _Make]:
         if field.default_factory is not dataclasses.MISSING:
             return field.default_factory()
         if field.default is dataclasses.MISSING:
-            raise TypeError(f"{kind.__qualname__} has a field {name!r} that was not written and has no default")
+            raise _no_value(kind, name)
         return field.default
 
     def make_named(**values: object) -> Any:
         return make(*(values[name] if name in values else default(name) for name in names))
 
     return make, make_named
+
+
+def _no_value(kind: type, field: str) -> TypeError:
+    return TypeError(f"{kind.__qualname__} has a field {field!r} that was not written and has no default")

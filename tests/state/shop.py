@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import Enum, Flag, IntEnum
+from enum import Enum, Flag, IntEnum, StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -66,6 +66,39 @@ class Level(IntEnum):
 class Access(Flag):
     READ = 1
     WRITE = 2
+
+
+class Country(StrEnum):
+    SPAIN = "es"
+    CHILE = "cl"
+
+
+class Unit(str, Enum):  # noqa: UP042 - written before there was StrEnum
+    METRE = "m"
+    FOOT = "ft"
+
+    @property
+    def name(self) -> str:
+        return self._value_
+
+
+class Visit(Record):
+    page: str
+    views: int = 0
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "views", self.views + 1)
+
+
+class Span(Point):
+    def __new__(cls, x: int, y: int) -> Span:
+        return super().__new__(cls, min(x, y), x + y)
+
+
+@dataclass
+class Draft:
+    title: str
+    pages: int = field(init=False)
 
 
 class Outer:

@@ -8,7 +8,7 @@ import types
 from collections import Counter, OrderedDict
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -25,13 +25,18 @@ from tests.state.shop import (
     Basket,
     Click,
     Color,
+    Country,
+    Draft,
     Empty,
     Level,
     Outer,
     Pair,
     Place,
     Point,
+    Span,
     Strict,
+    Unit,
+    Visit,
 )
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -135,6 +140,14 @@ def test_a_column_is_read_back_exactly_as_it_was(column: list[Any]) -> None:
         [(), ()],
         [Empty(), Empty()],
         [Level.LOW, Level.HIGH],
+        Country.CHILE,
+        [Country.SPAIN, Country.CHILE],
+        {"unit": Unit.FOOT},
+        [Unit.METRE, Unit.FOOT],
+        Visit("home"),
+        [Visit("home", views=5), Visit("cart")],
+        Span(3, 4),
+        [Span(3, 4), Span(5, 1)],
         Outer.Inner(5),
         Pair(first=("a", 1), second=[Click("ann")]),
     ],
@@ -161,6 +174,11 @@ def test_a_record_made_with_another_type_than_declared_keeps_it() -> None:
 def test_a_value_of_another_type_is_refused_with_the_types_that_are_not(value: object, name: str) -> None:
     with pytest.raises(EncodeError, match=f"{name}.*expected exactly None, bool"):
         encode_value(value)
+
+
+def test_an_object_without_a_value_for_a_field_is_refused() -> None:
+    with pytest.raises(EncodeError, match=r"without a value for one of its fields.*pages"):
+        encode_value(Draft("streams"))
 
 
 def test_a_value_that_contains_itself_is_refused() -> None:
@@ -210,6 +228,26 @@ def test_a_new_field_without_a_default_is_a_decode_error(monkeypatch: pytest.Mon
     shop_of_tomorrow(monkeypatch, Click=Later)
     with pytest.raises(DecodeError, match="country"):
         decode_value(data)
+
+
+def test_new_fields_take_their_defaults_where_a_class_computes_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    visit, span = encode_value(Visit("home", 3)), encode_values([Span(3, 4)])
+
+    class LaterVisit(Record):
+        page: str
+        country: str = "?"
+
+        def __post_init__(self) -> None:
+            raise AssertionError("a value was made by running code that makes new ones")
+
+    class LaterSpan(NamedTuple):
+        y: int
+        z: int = 9
+
+    shop_of_tomorrow(monkeypatch, Visit=LaterVisit, Span=LaterSpan)
+
+    assert exact(decode_value(visit))[1] == [exact("home"), exact("?")]
+    assert decode_values(span) == [LaterSpan(7, 9)]
 
 
 def test_a_class_of_a_module_that_is_not_imported_is_not_imported_but_named(monkeypatch: pytest.MonkeyPatch) -> None:
