@@ -121,6 +121,32 @@ async def test_a_timer_that_rings_can_clear_those_behind_it_and_bring_them_back(
         assert timed.stored("own") == []
 
 
+async def test_a_timer_that_was_cleared_and_is_set_behind_its_time_waits_for_the_next_batch() -> None:
+    timed = Timed(alarm)
+    async with timed.driver:
+        await timed.tick(
+            Event("a", 10, "set 50 x;clear 60 y"), Event("a", 10, "set 60 y"), Event("a", 10, "set 70 z;set 60 y")
+        )
+        assert await timed.tick(Event("b", 90, "clear 0 -")) == [("a", "x at 50"), ("a", "z at 70")]
+        assert await timed.tick(Event("b", 90, "clear 0 -")) == [("a", "y at 60")]
+
+
+async def test_timers_of_keys_that_are_equal_but_of_different_types_are_different_timers() -> None:
+    timed = Timed(alarm)
+    keys: list[Any] = [1, 1.0, True]
+    async with timed.driver:
+        for key in keys:
+            await timed.tick(Event(key, 10, "set 50 x;clear 60 y"), Event(key, 10, "set 60 y"))
+        await timed.tick(Event(keys[1], 10, "clear 50 x;clear 60 y"))
+        rung = await timed.tick(Event("b", 90, "clear 0 -"))
+        assert [(repr(key), text) for key, text in rung] == [
+            ("1", "x at 50"),
+            ("True", "x at 50"),
+            ("1.0", "y at 60"),
+        ]
+        assert timed.stored("own") == []
+
+
 @pytest.mark.parametrize("steps", [[200], [120, 200], [101, 110, 111, 139, 140, 141, 200]])
 async def test_a_timer_that_sets_further_ones_does_the_same_in_one_leap_of_the_watermark_as_in_many(
     steps: list[int],

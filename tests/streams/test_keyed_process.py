@@ -186,6 +186,14 @@ async def test_a_timer_that_is_cleared_by_one_of_the_same_batch_does_not_ring() 
         assert await process.tick() == []
 
 
+async def test_a_timer_that_clears_one_leaves_that_of_a_key_which_is_equal_but_of_another_type() -> None:
+    process = Run(Alarm())
+    keys: list[Any] = [1, 1.0]
+    async with process.driver:
+        await process.tick((keys[0], "set 100 x;clear 1200 y"), (keys[0], "set 200 y"), (keys[1], "set 200 y"))
+        assert [(repr(key), text[0]) for key, text in await process.tick()] == [("1", "x"), ("1.0", "y")]
+
+
 async def test_a_timer_that_sets_one_for_the_past_has_it_ring_in_the_next_batch() -> None:
     process = Run(Alarm())
     async with process.driver:

@@ -16,7 +16,7 @@ from streamproc.engine.operators.good_keys import check_keys, with_good_keys
 from streamproc.engine.operators.keyed_state import Context
 from streamproc.engine.operators.last_watermark import LastWatermark
 from streamproc.engine.operators.operator import Operator
-from streamproc.engine.operators.timer_queue import TimerQueue, TimerRow
+from streamproc.engine.operators.timer_queue import TimerPlace, TimerQueue, TimerRow, place_of
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
 from streamproc.state.timers import Timers
@@ -129,15 +129,15 @@ class ProcessOperator(Operator):
 
     def _ring(self, run: BatchRun, context: Context, calls: _Calls) -> None:
         """Call ``on_timer`` for each timer that is due by the trigger time."""
-        cleared: set[TimerRow] = set()
+        cleared: set[TimerPlace] = set()
         for timer in self._timers.due(run.trigger_time):
-            # The timer before may have cleared it.
-            if timer not in cleared:
+            # A timer before may have cleared it.
+            if not cleared or place_of(timer) not in cleared:
                 when, key, name = timer
                 self._timers.remove(when, key, name)
                 context.enter(key, when, context.watermark, when)
                 for is_set, changed in calls.ring(self._function, Timer(when, name), self._on_timer, self._timers):
-                    (cleared.discard if is_set else cleared.add)(changed)
+                    (cleared.discard if is_set else cleared.add)(place_of(changed))
 
     def _ring_in_event_time(self, context: Context, calls: _Calls, before: int) -> None:
         """Call ``on_timer`` for each timer that is due by the watermark."""

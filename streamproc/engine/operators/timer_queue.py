@@ -8,10 +8,12 @@ from typing import Any, TypeAlias
 
 from streamproc.state.keys import encode_prefix
 
-__all__ = ["TimerQueue", "TimerRow"]
+__all__ = ["TimerPlace", "TimerQueue", "TimerRow", "place_of"]
 
 TimerRow: TypeAlias = tuple[int, Any, str]
 """A timer: its time, its key, its name."""
+TimerPlace: TypeAlias = tuple[int, bytes]
+"""The same, as what is compared and ordered."""
 
 
 class TimerQueue:
@@ -36,35 +38,41 @@ class TimerQueue:
     """
 
     def __init__(self, due: Sequence[TimerRow], *, through: int) -> None:
-        self._heap = [(_order(row), row) for row in due]
-        self._waiting = set(due)
-        self._cleared: set[TimerRow] = set()
+        self._heap = [(place_of(row), row) for row in due]
+        self._waiting = {place for place, _ in self._heap}
+        self._cleared: set[TimerPlace] = set()
         self._through = through
         self._now = due[0][0]
 
     def __iter__(self) -> Iterator[TimerRow]:
         while self._heap:
-            _, row = heapq.heappop(self._heap)
+            place, row = heapq.heappop(self._heap)
             # It may have been cleared, and it may be here twice if it was set again after that.
-            if row in self._waiting:
-                self._waiting.remove(row)
+            if place in self._waiting:
+                self._waiting.remove(place)
                 self._now = row[0]
                 yield row
 
     def add(self, row: TimerRow) -> None:
         """Learn that a timer was set."""
-        if row in self._cleared or (self._now < row[0] <= self._through and row not in self._waiting):
-            self._cleared.discard(row)
-            self._waiting.add(row)
-            heapq.heappush(self._heap, (_order(row), row))
+        when, place = row[0], place_of(row)
+        # One of the time of the ringing one has its turn if it was to have it before it was cleared.
+        if place not in self._waiting and (
+            self._now < when <= self._through or (when == self._now and place in self._cleared)
+        ):
+            self._waiting.add(place)
+            heapq.heappush(self._heap, (place, row))
+        self._cleared.discard(place)
 
     def remove(self, row: TimerRow) -> None:
         """Learn that a timer was cleared."""
-        if row in self._waiting:
-            self._waiting.remove(row)
-            self._cleared.add(row)
+        place = place_of(row)
+        if place in self._waiting:
+            self._waiting.remove(place)
+            self._cleared.add(place)
 
 
-def _order(row: TimerRow) -> tuple[int, bytes]:
+def place_of(row: TimerRow) -> TimerPlace:
+    """Return what tells a timer apart from all others: its key alone doesn't, as 1, 1.0 and True are equal."""
     when, key, name = row
     return when, encode_prefix(key, name)
