@@ -183,7 +183,7 @@ class ValueState(Protocol[S]):
         ...
 
     def set(self, value: S, /) -> None:
-        """Replace the value."""
+        """Replace the value; None removes it."""
         ...
 
     def clear(self) -> None:
@@ -219,7 +219,7 @@ class MapState(Protocol[M, S]):
         ...
 
     def put(self, key: M, value: S, /) -> None:
-        """Set an entry."""
+        """Set an entry; None removes it."""
         ...
 
     def remove(self, key: M, /) -> None:

@@ -56,7 +56,8 @@ _BIG_INT, _TUPLE, _SET, _FROZENSET, _DICT, _DATE, _TIME, _DATETIME, _TIMEDELTA, 
 _OBJECT, _OBJECTS, _TUPLES = range(12, 15)
 
 _SCALARS: Final = frozenset({NoneType, bool, int, float, str, bytes})
-_UNCHANGING: Final = _SCALARS | {date, time, datetime, timedelta, Decimal, UUID}
+_CERTAIN: Final = _SCALARS - {str}
+"""Types of which each object can be written, and none be changed."""
 
 _pack: Final = msgspec.msgpack.Encoder().encode
 
@@ -103,16 +104,20 @@ def decode_plain(data: bytes) -> Any:
 
 
 def copy_value(value: Any) -> Any:
-    """Return what would come back if a value were written and read: the value itself if nothing can change it.
+    """Return what would come back if a value were written and read.
 
     Raises:
         EncodeError: As `encode_value`.
         DecodeError: As `decode_value`.
     """
     kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
-    if kind in _UNCHANGING or (kind is tuple and _UNCHANGING.issuperset(map(type, value))):
+    if _is_its_copy(value) or (kind is tuple and all(map(_is_its_copy, value))):
         return value
     return decode_value(encode_value(value))
+
+
+def _is_its_copy(value: Any) -> bool:
+    return type(value) in _CERTAIN or (type(value) is str and value.isascii())
 
 
 def encode_values(values: list[Any]) -> bytes:

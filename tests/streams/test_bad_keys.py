@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -82,6 +83,8 @@ OPERATORS: dict[str, Callable[[Keyed], Keyed]] = {
     "rolling": lambda s: s.map_values(lambda _value: 1).reduce_by_key_and_window(
         operator.add, "1s", "1s", inverse=operator.sub, name="op"
     ),
+    "running": lambda s: s.running(count(), name="op"),
+    "batch": lambda s: s.batch(1, name="op").map_values(len),
     "cogroup": lambda s: s.cogroup(s, name="op").map_values(lambda sides: len(sides[0])),
     "reduce_by_key": lambda s: s.map_values(lambda _value: 1).reduce_by_key(operator.add, name="op"),
 }
@@ -89,10 +92,10 @@ WITHOUT_STATE = ("cogroup", "reduce_by_key")
 NO_LIST: Any = ["no", "list"]
 
 
-async def outcome(name: str, policy: Any, bad: Any = None) -> tuple[list[Any], Driver]:
+async def outcome(name: str, policy: Any, bad: Any = None, good: Any = "good") -> tuple[list[Any], Driver]:
     if bad is None:
         bad = NO_LIST if name in WITHOUT_STATE else float("nan")
-    source, sink = MemorySource[Any]([["good", bad]]), MemorySink[Any]()
+    source, sink = MemorySource[Any]([[good, bad]]), MemorySink[Any]()
     source.close()
     app = App("keys", trigger=Asap(), on_error=policy)
     OPERATORS[name](app.source(source).key_by(lambda key: key)).to(sink)
@@ -131,6 +134,32 @@ async def test_the_record_fails_once_and_its_position_is_told(name: str, bad: An
     assert values == [("good", 1)]
     assert [letter.position for letter in letters.values] == ["source-1 [0] at 1"]
     assert driver.metrics.operators["op"].late == 0
+
+
+COLLECTING = [
+    name for name in OPERATORS if name not in (*WITHOUT_STATE, "process", "timers", "deduplicate", "rate_limit")
+]
+
+
+@pytest.mark.parametrize("equal", [1.0, True, Decimal(1)], ids=repr)
+@pytest.mark.parametrize("name", COLLECTING)
+async def test_where_an_operator_collects_records_by_key_one_whose_key_equals_that_of_another_type_fails(
+    name: str, equal: Any
+) -> None:
+    values, driver = await outcome(name, "skip", equal, good=1)
+    assert [(repr(key), value) for key, value in values] == [("1", 1)]
+    assert driver.metrics.operators["op"].skipped == 1
+    with pytest.raises(
+        OperatorError, match=r"(the key (1.0|True) is equal to 1, .*one type|a key is of type.*Decimal)"
+    ):
+        await outcome(name, "fail", equal, good=1)
+
+
+@pytest.mark.parametrize("name", ["process", "timers", "deduplicate", "rate_limit"])
+async def test_where_it_takes_them_one_by_one_they_are_different_keys(name: str) -> None:
+    values, _ = await outcome(name, "fail", 1.0, good=1)
+    assert [(repr(key), value) for key, value in values] == [("1", 1), ("1.0", 1)]
+    assert [(repr(key), value) for key, value in (await outcome(name, "skip", Decimal(1), good=1))[0]] == [("1", 1)]
 
 
 async def test_a_transform_that_fails_on_an_empty_batch_follows_the_policy() -> None:

@@ -110,6 +110,19 @@ async def test_what_is_cleared_is_gone_and_takes_no_room() -> None:
         assert await process.tick(("a", "append new"), ("a", "show")) == [("a", "0  new 1 {} None")]
 
 
+async def test_none_removes_an_entry_of_a_map() -> None:
+    class Puts(KeyedProcess[str, str, str]):
+        table: Map[str, Any] = Map(str, object)
+
+        def process(self, context: Context, value: str) -> Iterable[str]:
+            context.map(self.table).put("x", value or None)
+            yield str(dict(context.map(self.table).items()))
+
+    async with (process := Run(Puts())).driver as driver:
+        assert [text for _, text in await process.tick(("a", "1"), ("a", ""))] == ["{'x': '1'}", "{}"]
+        assert driver.state("own", "table") == {}
+
+
 async def test_a_default_that_is_changed_stays_the_default_of_other_keys() -> None:
     process = Run(Remembers())
     async with process.driver:

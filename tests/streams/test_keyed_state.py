@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from streamproc import App, Asap, Interval, KeyedStream, OperatorError, Stream
+from streamproc import (
+    App,
+    Asap,
+    Interval,
+    KeyedProcess,
+    KeyedStream,
+    List,
+    Map,
+    OperatorError,
+    ProcessContext,
+    Stream,
+    Value,
+)
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import Driver, run
 from tests.windowing.ticks import output
@@ -114,7 +127,7 @@ async def test_a_key_with_initial_state_that_was_removed_stays_removed_after_a_r
 
 
 @pytest.mark.parametrize("restart", [False, True])
-async def test_a_restart_changes_nothing_about_what_a_skipped_update_has_done_in_place(restart: bool) -> None:
+async def test_an_update_that_fails_has_changed_nothing_in_place(restart: bool) -> None:
     source, sink = MemorySource[str](), MemorySink[Any]()
 
     def append(new: list[str], seen: list[str] | None) -> list[str]:
@@ -134,7 +147,71 @@ async def test_a_restart_changes_nothing_about_what_a_skipped_update_has_done_in
             if restart:
                 await driver.stop()
                 await driver.restart()
-        assert sink.values == [("a", ["a1"]), ("a", ["a1", "a2", "a3"])]
+        assert sink.values == [("a", ["a1"]), ("a", ["a1", "a3"])]
+
+
+def test_a_record_that_fails_with_state_has_changed_nothing_in_place() -> None:
+    def append(key: str, value: str, seen: list[str] | None) -> tuple[str, list[str]]:
+        seen = seen or []
+        seen.append(value)
+        if value.endswith("!"):
+            raise ValueError(value)
+        return " ".join(seen), seen
+
+    results = run(["a1", "a2!", "a3"], lambda s: s.key_by(lambda text: text[0]).map_with_state(append, on_error="skip"))
+    assert results == [("a", "a1"), ("a", "a1 a3")]
+
+
+def lists_by_update(keyed: KeyedStream[str, str]) -> KeyedStream[str, list[str]]:
+    return keyed.update_state_by_key(lambda new, seen: [*(seen or ()), *new], name="lists")
+
+
+def lists_by_map(keyed: KeyedStream[str, str]) -> KeyedStream[str, list[str]]:
+    def append(key: str, value: str, seen: list[str] | None) -> tuple[list[str], list[str]]:
+        seen = seen or []
+        seen.append(value)
+        return seen, seen
+
+    return keyed.map_with_state(append, name="lists")
+
+
+class Lists(KeyedProcess[str, str, list[str]]):
+    seen: Value[list[str]] = Value(list, default=[])
+    table: Map[str, list[str]] = Map(str, list)
+    items: List[list[str]] = List(list)
+
+    def process(self, context: ProcessContext[str], value: str) -> Iterable[list[str]]:
+        seen, table, items = context.value(self.seen), context.map(self.table), context.list(self.items)
+        mine, of_x, last = seen.get(), table.get("x") or [], [value]
+        for each in (mine, of_x):
+            each.append(value)
+        seen.set(mine)
+        table.put("x", of_x)
+        items.append(last)
+        assert [item for [item] in items] == table.get("x") == mine
+        return [mine, of_x, last]
+
+
+def lists_by_process(keyed: KeyedStream[str, str]) -> KeyedStream[str, list[str]]:
+    return keyed.process(Lists(), name="lists")
+
+
+@pytest.mark.parametrize("build", [lists_by_update, lists_by_map, lists_by_process])
+async def test_what_is_done_to_results_in_place_does_not_reach_the_state(build: Any) -> None:
+    def spoil(result: list[str]) -> str:
+        found = " ".join(result)
+        result.append("spoilt")
+        return found
+
+    source, sink = MemorySource([["a1"], ["a2"], ["a3"]]), MemorySink[tuple[str, str]]()
+    app = App("spoilt", trigger=Interval("1s"))
+    build(app.source(source).key_by(lambda text: text[0])).map_values(spoil).to(sink)
+    async with Driver(app) as driver:
+        for _ in range(3):
+            await driver.tick()
+    full = [text for _, text in sink.values if text.startswith("a1")]
+    assert list(dict.fromkeys(full)) == ["a1", "a1 a2", "a1 a2 a3"]
+    assert not any("spoilt" in text for _, text in sink.values)
 
 
 def test_map_with_state_gives_a_result_for_each_record_in_order() -> None:

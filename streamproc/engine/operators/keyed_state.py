@@ -6,8 +6,8 @@ State layout: for each variable a table of its name under the operator's:
     list    (key, number of the item) -> item, and (key,) -> how many items
     map     (key, map key) -> value
 
-What a user gets is a copy: tables hand out what they cache, and a change in place would be kept or lost by chance, and
-stay when the call fails.
+What a user gets is a copy, and so is what is kept of what a user sets: tables hand out what they cache, and a change in
+place, by the function or by whoever gets its results, would be kept or lost by chance, and stay when the call fails.
 
 Of a variable with a time to live, values, lengths and entries of maps have deadlines beside them: see
 `streamproc.engine.operators.expiry`.
@@ -22,7 +22,9 @@ from typing import Any
 from streamproc.dataflow.variables import List, Map, Output, Value, Variable
 from streamproc.engine.operators.cells import CallChanges, Cells
 from streamproc.engine.operators.expiry import Moment
+from streamproc.engine.operators.timer_queue import TimerRow
 from streamproc.errors import PipelineError
+from streamproc.state.keys import encode_key
 from streamproc.state.timers import Timers
 from streamproc.values import copy_value
 
@@ -102,19 +104,30 @@ class Context:
 
     def set_timer(self, when: int, /, name: str = "") -> None:
         """Have ``on_timer`` called for the current key once the trigger time is ``when``."""
-        self._changes.set_timer(self._timers, _checked(when), self.key, name)
+        self._changes.set_timer(self._timers, *self._timer(when, name))
 
     def clear_timer(self, when: int, /, name: str = "") -> None:
         """Remove a timer of the current key."""
-        self._changes.clear_timer(self._timers, _checked(when), self.key, name)
+        self._changes.clear_timer(self._timers, *self._timer(when, name))
 
     def set_event_timer(self, when: int, /, name: str = "") -> None:
         """Have ``on_timer`` called for the current key once the watermark is ``when``."""
-        self._changes.set_timer(self._event_timers, _checked(when), self.key, name)
+        self._changes.set_timer(self._event_timers, *self._timer(when, name))
 
     def clear_event_timer(self, when: int, /, name: str = "") -> None:
         """Remove an event-time timer of the current key."""
-        self._changes.clear_timer(self._event_timers, _checked(when), self.key, name)
+        self._changes.clear_timer(self._event_timers, *self._timer(when, name))
+
+    def _timer(self, when: int, name: str) -> TimerRow:
+        """Return a timer of the current key, once it is certain that it can be kept."""
+        if type(when) is not int:
+            raise TypeError(
+                f"a timer for {when!r}: expected epoch milliseconds as an int, such as context.time + 30_000"
+            )
+        if type(name) is not str:
+            raise TypeError(f"a timer named {name!r}: expected text")
+        encode_key(name)
+        return when, self.key, name
 
     def _of(self, variable: Variable, kind: type[Variable]) -> Cells:
         if not isinstance(variable, kind):
@@ -149,7 +162,7 @@ class KeyValue:
         if value is None:
             self.clear()
         else:
-            self._cells.put(self._key, value)
+            self._cells.put(self._key, copy_value(value))
 
     def clear(self) -> None:
         """Remove the value."""
@@ -174,7 +187,7 @@ class KeyList:
         """Add an item at the end."""
         length = len(self)
         changes = self._cells.changes
-        changes.put(self._items, (self._key, length), item)
+        changes.put(self._items, (self._key, length), copy_value(item))
         expired: int = self._cells.put((self._key,), length + 1) or 0
         for number in range(length + 1, expired):
             changes.delete(self._items, (self._key, number))
@@ -207,8 +220,11 @@ class KeyMap:
         return copy_value(self._cells.get((self._key, key)))
 
     def put(self, key: Any, value: Any, /) -> None:
-        """Set an entry."""
-        self._cells.put((self._key, key), value)
+        """Set an entry; None removes it."""
+        if value is None:
+            self.remove(key)
+        else:
+            self._cells.put((self._key, key), copy_value(value))
 
     def remove(self, key: Any, /) -> None:
         """Remove an entry."""
@@ -222,9 +238,3 @@ class KeyMap:
     def clear(self) -> None:
         """Remove all entries."""
         self._cells.delete_below((self._key,))
-
-
-def _checked(when: int) -> int:
-    if type(when) is not int:
-        raise TypeError(f"a timer for {when!r}: expected epoch milliseconds as an int, such as context.time + 30_000")
-    return when

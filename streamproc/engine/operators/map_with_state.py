@@ -13,6 +13,7 @@ from streamproc.engine.operators.good_keys import with_good_keys
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
+from streamproc.values import copy_value
 
 __all__ = ["MapWithStateOperator"]
 
@@ -38,7 +39,9 @@ class MapWithStateOperator(Operator):
         results: list[Any] = []
         for row, (key, value) in enumerate(zip(batch_keys, batch.values, strict=True)):
             try:
-                result, states[key] = self._fn(key, value, states[key])
+                result, after = self._fn(key, value, copy_value(states[key]))
+                # The function may change in place what it gets, and whoever gets the result what is in that.
+                states[key] = copy_value(after)
             except Exception as error:  # noqa: BLE001 - the policy decides
                 self._failures.handle(run, error, (key, value, states[key]), batch.origins, row)
             else:

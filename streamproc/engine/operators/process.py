@@ -74,7 +74,7 @@ class ProcessOperator(Operator):
         """Return what the function yields, under the keys that were current."""
         # An attempt before this one may have ended halfway.
         self._changes.expired = 0
-        batch = with_good_keys(run, inputs[0], self._on_record, self._load)
+        batch = with_good_keys(run, inputs[0], self._on_record, self._load, by_type=True)
         before = self._watermark.get(run)
         watermark = max(before, batch.watermark.time)
         context = Context(

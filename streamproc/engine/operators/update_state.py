@@ -13,6 +13,7 @@ from streamproc.engine.operators.good_keys import with_good_keys
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
+from streamproc.values import copy_value
 
 __all__ = ["UpdateStateOperator"]
 
@@ -49,20 +50,17 @@ class UpdateStateOperator(Operator):
         for key, values in new_values.items():
             before = self._state.get(key)
             try:
-                after = self._fn(values, before)
+                after = self._fn(values, copy_value(before))
+                # The function may change in place what it gets, and whoever gets the result what is in that.
+                kept = copy_value(after)
             except Exception as error:  # noqa: BLE001 - the policy decides
                 row = batch.keys.index(key) if batch.keys and values else 0
                 self._failures.handle(run, error, (key, values, before), batch.origins if values else None, row)
-                if before is not None:
-                    # What the function has changed in place is in the cache: without a write, it would be lost or kept
-                    # by chance.
-                    self._state.put(key, before)
                 continue
-            if after is None:
-                if before is not None:
-                    self._state.delete(key)
-            else:
-                self._state.put(key, after)
+            if kept is not None:
+                self._state.put(key, kept)
                 keys.append(key)
                 states.append(after)
+            elif before is not None:
+                self._state.delete(key)
         return Batch(states, keys, watermark=batch.watermark)

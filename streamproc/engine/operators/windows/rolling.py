@@ -49,10 +49,7 @@ class RollingWindowOperator(Operator):
         """Return the values of all keys for each window that ends at or before the watermark, in order."""
         (batch,) = inputs
         watermark = batch.watermark.time
-        if self._node.keyed:
-            added = self._table.add(run, batch, batch.keys or (), batch.values)
-        else:
-            added = self._table.add(run, batch, None, batch.rows())
+        added = self._table.add(run, batch, keyed=self._node.keyed)
         self._catch_up(run, added)
         keys: list[Any] = []
         values: list[Any] = []

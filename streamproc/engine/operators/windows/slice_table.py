@@ -20,9 +20,8 @@ from streamproc.batch import Batch
 from streamproc.dataflow.nodes import Node
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.combine import Combiner
-from streamproc.engine.operators.good_keys import refused_rows
+from streamproc.engine.operators.good_keys import check_keys, with_good_keys
 from streamproc.engine.run import BatchRun
-from streamproc.errors import EncodeError
 from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME, START_OF_TIME
 from streamproc.windowing.aggregates import Aggregate
@@ -90,9 +89,7 @@ class SliceTable:
             self._known = self._starts.rollbacks, [start for start, _ in self._starts.items()]
         return self._known[1]
 
-    def add(
-        self, run: BatchRun, batch: Batch, keys: Sequence[Any] | None, rows: Sequence[Any]
-    ) -> Mapping[tuple[int, Any], Any]:
+    def add(self, run: BatchRun, batch: Batch, *, keyed: bool) -> Mapping[tuple[int, Any], Any]:
         """Add the rows of a batch, and return what they come to: accumulators by slice and key.
 
         Rows that are too late for all their windows are put aside; those that are in no window are left out.
@@ -100,23 +97,22 @@ class SliceTable:
         Args:
             run: The batch's run.
             batch: The input.
-            keys: The key of each row; None where all belong together.
-            rows: The rows, as the aggregate's functions get them.
+            keyed: Whether the rows of each key belong together; else all do.
         """
-        run.side_outputs[self._name, "late"] = batch.take(())
         self.new = set()
-        if not rows:
+        if keyed:
+            batch = with_good_keys(run, batch, self._failures, check_keys)
+        run.side_outputs[self._name, "late"] = batch.take(())
+        if not batch:
             return {}
         starts = self._starts_of(run, batch)
         closed = self.through - self._lateness
         if self._slices.last_end(min(starts)) <= closed or self._has_gaps:
             taken = self._sort_out(run, batch, starts, closed)
             batch, starts = batch.take(taken), [starts[row] for row in taken]
-            keys = None if keys is None else [keys[row] for row in taken]
-            rows = [rows[row] for row in taken]
-        placed = zip(starts, [None] * len(rows) if keys is None else keys, strict=True)
-        found = self.combiner.combine(run, batch, placed, rows)
-        self._load(run, batch, keys, found)
+        keys, rows = (batch.keys or (), batch.values) if keyed else ([None] * len(batch), batch.rows())
+        found = self.combiner.combine(run, batch, zip(starts, keys, strict=True), rows)
+        self.accumulators.load(found)
         self._merge_in(run, found)
         return found
 
@@ -131,17 +127,6 @@ class SliceTable:
         run.counts[self._name]["late"] += len(late)
         run.counts[self._name]["dropped"] += len(starts) - len(taken) - len(late)
         return taken
-
-    def _load(self, run: BatchRun, batch: Batch, keys: Sequence[Any] | None, found: dict[tuple[int, Any], Any]) -> None:
-        """Bring what is kept into the cache, and remove from ``found`` what has a key that state can't have."""
-        try:
-            self.accumulators.load(found)
-        except EncodeError:
-            keys = keys or ()
-            refused = {keys[row] for row in refused_rows(run, batch, keys, self._failures)}
-            for place in [place for place in found if place[1] in refused]:
-                del found[place]
-            self.accumulators.load(found)
 
     def _starts_of(self, run: BatchRun, batch: Batch) -> list[int]:
         if batch.timestamps is None:

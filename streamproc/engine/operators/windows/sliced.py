@@ -46,10 +46,7 @@ class SlicedWindowOperator(Operator, Windowed):
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the results of the windows that end at or before the watermark, in the order of their ends."""
         (batch,) = inputs
-        if self._node.keyed:
-            added = self._table.add(run, batch, batch.keys or (), batch.values)
-        else:
-            added = self._table.add(run, batch, None, batch.rows())
+        added = self._table.add(run, batch, keyed=self._node.keyed)
         if self._totals is not None:
             self._totals.amend(run, added, self._table.new)
         results = _Results(self._node, batch.watermark)
