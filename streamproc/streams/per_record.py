@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, Unpack, overload
 
+from streamproc.arguments import check_plain
 from streamproc.dataflow.nodes import EventTime, Node, Repartition, Split, StepKind
 from streamproc.dataflow.nodes import Union as UnionNode
 from streamproc.dataflow.policies import Function
 from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
-from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, async_options, is_async
+from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, async_options
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,6 +123,8 @@ class PerRecord(Handle, Generic[T]):
             >>> run([1, 2, 3], lambda numbers: numbers.split({"even": lambda n: n % 2 == 0})[0]["even"])
             [2]
         """
+        if not isinstance(predicates, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"split: expected a dict of predicates by the names of outputs, got {predicates!r}")
         return self._split(dict(predicates), options)
 
     def repartition(self, **options: Unpack[OperatorOptions]) -> Self:
@@ -170,6 +173,8 @@ class PerRecord(Handle, Generic[T]):
             [WindowResult(start=0, end=10, value=2), WindowResult(start=10, end=20, value=1)]
         """
         named = self._named("event_time", options)
+        if fn is not None:
+            check_plain(f"{named['name']}: fn", fn)
 
         def limit(duration: Duration | None, what: str, *, zero: bool = False) -> int | None:
             return None if duration is None else to_ms(duration, what=f"{what} of {named['name']}", zero=zero)
@@ -195,7 +200,6 @@ class PerRecord(Handle, Generic[T]):
         if not predicates:
             raise PipelineError("a split without predicates: give at least one")
         named = self._named("split", options)
-        slowest = next((predicate for predicate in predicates.values() if is_async(predicate)), self._split)
-        run_async = async_options(named["name"], slowest, options)
+        run_async = async_options(named["name"], options, *predicates.values())
         node = self._dataflow.add(Split(**named, predicates=predicates, run_async=run_async))
         return {output: self._side_output(node, output) for output in predicates}, self._same(node)

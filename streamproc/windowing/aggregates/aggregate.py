@@ -16,7 +16,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from streamproc.errors import PipelineError
+from streamproc.arguments import check_plain
 
 __all__ = ["Aggregate", "identity", "reducing"]
 
@@ -68,6 +68,12 @@ class Aggregate(Generic[V, A, R]):
     grows: bool = False
     by: Callable[..., Any] | None = None
 
+    def __post_init__(self) -> None:
+        for what in ("by", "create", "add", "merge", "result", "copy", "inverse"):
+            fn = getattr(self, what)
+            if fn is not None or what not in {"by", "inverse"}:
+                check_plain(f"the aggregate {self.name!r}: {what}", fn)
+
 
 def reducing(fn: Callable[[V, V], V]) -> Aggregate[V, Any, V]:
     """Reduce values with an associative function of two of them, earlier one first.
@@ -77,6 +83,5 @@ def reducing(fn: Callable[[V, V], V]) -> Aggregate[V, Any, V]:
         >>> joined.add(joined.create("a"), "b")
         'ab'
     """
-    if not callable(fn):  # pyright: ignore[reportUnnecessaryComparison]
-        raise PipelineError(f"reduce: expected a function of two values, got {fn!r}")
+    check_plain("reduce: fn", fn)
     return Aggregate("reduce", identity, fn, fn, copy=identity, by=fn)

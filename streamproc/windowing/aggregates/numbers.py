@@ -17,6 +17,7 @@ from operator import add as plain_sum
 from operator import sub
 from typing import Any, TypeAlias, TypeVar
 
+from streamproc.arguments import check_flag
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 from streamproc.windowing.aggregates.exact import FRACTION, exact, minus, over, plus, scaled
 
@@ -96,6 +97,7 @@ def variance_of(by: Callable[[V], float], *, population: bool = False) -> Aggreg
         >>> run([1, 2, 3], lambda s: s.window(Tumbling("1s")).aggregate(variance_of(lambda x: x)))
         [WindowResult(start=0, end=1000, value=1.0)]
     """
+    check_flag("variance_of: population", population)
 
     def create(value: V) -> Moments:
         return _moments(by(value))

@@ -12,7 +12,7 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any, TypeAlias, TypeVar, overload
 
-from streamproc.errors import PipelineError
+from streamproc.arguments import check_count
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 
 __all__ = ["first", "is_nan", "last", "max_of", "min_of", "rank", "top_k"]
@@ -153,8 +153,7 @@ def top_k(k: int, by: Callable[[V], Any] = identity) -> Aggregate[V, Any, list[V
         >>> run(["a", "ccc", "bb"], lambda s: s.window(Tumbling("1s")).aggregate(top_k(2, by=len)))
         [WindowResult(start=0, end=1000, value=['ccc', 'bb'])]
     """
-    if k < 1:
-        raise PipelineError(f"top_k({k}): expected at least 1")
+    check_count("top_k: k", k)
 
     def create(record: tuple[int, V]) -> list[Entry]:
         return [(rank(by(record[1])), -record[0], record[1])]
