@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Protocol, TypeAlias, TypeVar, get_args
 
 from streamproc.durations import Duration, to_ms
-from streamproc.errors import PipelineError
+from streamproc.errors import PipelineError, UnknownAttributeError
 
 __all__ = [
     "Declared",
@@ -86,6 +86,17 @@ class Variable(Declared):
 
     ttl: TimeToLive | None = None
     _kind: str = ""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            kind = type(self).__name__
+            raise UnknownAttributeError(
+                f"the state variable {self.name} has no {name!r}: {kind}(…) only declares it; what the current key has "
+                f"is context.{kind.lower()}(self.{self.name})"
+            )
 
     @property
     def kind(self) -> str:

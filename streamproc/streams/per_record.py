@@ -154,8 +154,9 @@ class PerRecord(Handle, Generic[T]):
         type, negative, after the year 9999, too far ahead) is one on which the operator fails, and moves no watermark.
 
         Args:
-            fn: Returns an element's time: epoch milliseconds, or a `datetime` that knows its time zone. Without it the
-                time is that which the source gives with each record, if it does.
+            fn: Returns an element's time: epoch milliseconds, or a `datetime` that knows its time zone. Behind
+                ``key_by`` it gets pairs of key and value. Without it the time is that which the source gives with each
+                record, if it does.
             out_of_orderness: By how much an element may be older than the newest one before it in its partition.
             idle_after: After how long without an element, and with none waiting to be read, a partition doesn't hold
                 the watermark back any more. When all are idle, the watermark goes on as fast as the clock, so that the
@@ -186,6 +187,7 @@ class PerRecord(Handle, Generic[T]):
             idle_after_ms=limit(idle_after, "idle_after"),
             alignment_ms=limit(alignment, "alignment"),
             max_ahead_ms=limit(max_ahead, "max_ahead", zero=True),
+            keyed=self.keyed,
         )
         return self._same(self._dataflow.add(node))
 

@@ -11,7 +11,7 @@ from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError
 from streamproc.state.keys import encode_key
 
-__all__ = ["check_keys", "refused_rows", "with_good_keys"]
+__all__ = ["check_keys", "refusal_of", "refused_rows", "with_good_keys"]
 
 
 def check_keys(keys: Iterable[Any]) -> None:
@@ -22,6 +22,18 @@ def check_keys(keys: Iterable[Any]) -> None:
     """
     for key in keys:
         encode_key(key)
+
+
+def refusal_of(key: Any) -> EncodeError | None:
+    """Return why a key can't even be looked up: it is unhashable. None for one that can."""
+    try:
+        hash(key)
+    except TypeError:
+        try:
+            encode_key(key)
+        except EncodeError as error:
+            return error
+    return None
 
 
 def with_good_keys(run: BatchRun, batch: Batch, failures: Failures, load: Callable[[Iterable[Any]], object]) -> Batch:
@@ -43,7 +55,9 @@ def with_good_keys(run: BatchRun, batch: Batch, failures: Failures, load: Callab
     return batch
 
 
-def refused_rows(run: BatchRun, batch: Batch, keys: Sequence[Any], failures: Failures) -> set[int]:
+def refused_rows(
+    run: BatchRun, batch: Batch, keys: Sequence[Any], failures: Failures, *, of_key: bool = True
+) -> set[int]:
     """Have the rows of a batch fail whose keys can't be written, and return their numbers.
 
     Args:
@@ -51,6 +65,7 @@ def refused_rows(run: BatchRun, batch: Batch, keys: Sequence[Any], failures: Fai
         batch: The rows.
         keys: The key of each.
         failures: The operator's error policy.
+        of_key: Whether it is the keys of the stream that are refused, and not what the operator's function has made.
     """
     refused: set[int] = set()
     elements = batch.rows()
@@ -58,6 +73,6 @@ def refused_rows(run: BatchRun, batch: Batch, keys: Sequence[Any], failures: Fai
         try:
             encode_key(key)
         except EncodeError as error:
-            failures.handle(run, error, elements[row], batch.origins, row)
+            failures.handle(run, error, elements[row], batch.origins, row, of_key=of_key)
             refused.add(row)
     return refused
