@@ -23,6 +23,7 @@ from streamproc.errors import (
     StateFormatError,
     StateLockedError,
     StreamprocError,
+    UnknownAttributeError,
 )
 from streamproc.records import Record
 from streamproc.settings import Settings
@@ -138,6 +139,7 @@ __all__ = [
     "Timer",
     "Timing",
     "Tumbling",
+    "UnknownAttributeError",
     "Value",
     "Window",
     "WindowResult",

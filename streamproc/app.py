@@ -74,8 +74,8 @@ class App:
         on_error: ErrorPolicy = "fail",
         settings: Settings | None = None,
     ) -> None:
-        if not name or not set(name) <= _NAME_CHARACTERS or name[0] in ".-":
-            raise PipelineError(f"the app's name {name!r}: expected letters, digits, '_', '.' and '-'")
+        if not isinstance(name, str) or not name or not set(name) <= _NAME_CHARACTERS or name[0] in ".-":  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"the app's name {name!r}: expected text of letters, digits, '_', '.' and '-'")
         self.name = name
         code = settings or Settings()
         if trigger is not None:

@@ -16,6 +16,8 @@ Duration: TypeAlias = "str | timedelta"
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
+_EXPECTED = f'expected a timedelta, or text such as "500ms", "1m30s", "2h" with the units {", ".join(_UNITS_MS)}'
+
 
 def to_ms(duration: Duration, *, what: str = "a duration", zero: bool = False) -> int:
     """Return a duration in milliseconds.
@@ -33,14 +35,10 @@ def to_ms(duration: Duration, *, what: str = "a duration", zero: bool = False) -
     elif isinstance(duration, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         parts = _PART.findall(duration.replace(" ", ""))
         if not parts or "".join(number + unit for number, unit in parts) != duration.replace(" ", ""):
-            raise PipelineError(
-                f'{what} is {duration!r}: expected a timedelta or text such as "500ms", "5s", "1m30s", "2h"'
-            )
+            raise PipelineError(f"{what} is {duration!r}: {_EXPECTED}")
         exact = sum(float(number) * _UNITS_MS[unit] for number, unit in parts)
     else:
-        raise PipelineError(
-            f'{what} is {duration!r}: expected a timedelta or text such as "500ms", "5s", "1m30s", "2h"'
-        )
+        raise PipelineError(f"{what} is {duration!r}: {_EXPECTED}")
     result = round(exact)
     if abs(result - exact) > 1e-6:
         raise PipelineError(f"{what} is {duration!r}: the finest unit is a millisecond")

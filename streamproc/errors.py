@@ -25,6 +25,7 @@ __all__ = [
     "StateLockedError",
     "StopTimeoutError",
     "StreamprocError",
+    "UnknownAttributeError",
 ]
 
 
@@ -34,6 +35,13 @@ class StreamprocError(Exception):
 
 class PipelineError(StreamprocError):
     """The pipeline is built wrongly; raised while it is built, before any record is read."""
+
+
+class UnknownAttributeError(PipelineError, AttributeError):
+    """A stream, windows or a state variable was asked for a method that it doesn't have.
+
+    An `AttributeError` too, so that ``hasattr`` can ask.
+    """
 
 
 class SettingsError(StreamprocError):

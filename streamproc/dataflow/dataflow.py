@@ -43,8 +43,8 @@ class Dataflow:
         if given is None:
             self._kinds[kind] += 1
             given = f"{kind}-{self._kinds[kind]}"
-        elif not _NAME.fullmatch(given):
-            raise PipelineError(f"the operator name {given!r}: expected letters, digits, '_', '.' and '-'")
+        elif not isinstance(given, str) or not _NAME.fullmatch(given):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"the operator name {given!r}: expected text of letters, digits, '_', '.' and '-'")
         if given in self._names:
             raise PipelineError(
                 f"two operators are named {given!r} (a {self._names[given]} and a {kind}): give one another name="

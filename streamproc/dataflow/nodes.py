@@ -62,6 +62,11 @@ class Node:
         """Return the settings that its state depends on: a restart with others is refused. Shown by ``explain()``."""
         return {}
 
+    @property
+    def of_pairs(self) -> bool:
+        """Whether its function gets ``(key, value)`` pairs."""
+        return False
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Read(Node):
@@ -114,6 +119,11 @@ class Step(Node):
     run_async: AsyncOptions | None = None
     kind: ClassVar[str] = "step"
 
+    @property
+    def of_pairs(self) -> bool:
+        """Whether its function gets ``(key, value)`` pairs: on a keyed stream, unless it is about values only."""
+        return self.keyed and self.step not in {StepKind.MAP_VALUES, StepKind.FLAT_MAP_VALUES}
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class EventTime(Node):
@@ -125,6 +135,7 @@ class EventTime(Node):
         idle_after_ms: After how long without records a partition doesn't hold the watermark back; None for never.
         alignment_ms: By how much a partition may be ahead of the slowest before it is paused; None for any.
         max_ahead_ms: By how much a timestamp may be ahead of the clock; None for any.
+        keyed: Whether the input is a keyed stream.
     """
 
     fn: Function | None
@@ -132,8 +143,14 @@ class EventTime(Node):
     idle_after_ms: int | None
     alignment_ms: int | None
     max_ahead_ms: int | None
+    keyed: bool = False
     kind: ClassVar[str] = "event_time"
     stateful: ClassVar[bool] = True
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether its function gets ``(key, value)`` pairs: on a keyed stream."""
+        return self.keyed
 
     def configuration(self) -> dict[str, str]:
         """Nothing: the newest timestamps are kept, and any bound may be applied to them."""

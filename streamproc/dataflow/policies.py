@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from streamproc.arguments import check_count
 from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
 from streamproc.io.sink import Sink
@@ -81,8 +82,7 @@ class Retry:
     def __init__(
         self, attempts: int = 3, *, backoff: Duration = "100ms", retry_on: tuple[type[Exception], ...] = (Exception,)
     ) -> None:
-        if attempts < 1:
-            raise PipelineError(f"Retry(attempts={attempts}): expected at least 1")
+        check_count("Retry: attempts", attempts)
         object.__setattr__(self, "attempts", attempts)
         object.__setattr__(self, "backoff_ms", to_ms(backoff, what="the retry's backoff", zero=True))
         object.__setattr__(self, "retry_on", retry_on)

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, get_args
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    NoReturn,
+    Protocol,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    get_args,
+    overload,
+)
 
 from streamproc.durations import Duration, to_ms
-from streamproc.errors import PipelineError
+from streamproc.errors import PipelineError, UnknownAttributeError
 
 __all__ = [
     "Declared",
@@ -87,26 +101,51 @@ class Variable(Declared):
     ttl: TimeToLive | None = None
     _kind: str = ""
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            kind = type(self).__name__
+            raise UnknownAttributeError(
+                f"the state variable {self.name} has no {name!r}: {kind}(…) only declares it; what the current key has "
+                f"is context.{kind.lower()}(self.{self.name})"
+            )
+
     @property
     def kind(self) -> str:
         """What it holds, in words: part of the configuration that a restart must fit."""
         return self._kind if self.ttl is None else f"{self._kind}, expires by {self.ttl.by} time"
 
 
+if TYPE_CHECKING:
+
+    class _Options(TypedDict, total=False):
+        ttl: Duration | None
+        ttl_by: TimeKind
+        renew: Renewal
+
+
 class Value(Variable, Generic[S]):
     """Declares one value a key.
 
     Args:
-        type: The type of the value, for type checkers and for ``streamproc plan``.
+        type: The type of the value, for type checkers and for ``streamproc plan``. Type checkers don't take in a union:
+            what may be None is ``Value(int, default=None)``; another one is declared, as in
+            ``x: Value[int | str] = Value(int | str, default=0)``.
         default: What ``get`` returns while nothing is set, a copy each time. None counts as nothing.
         ttl: After how long without use the value is gone. For this and the following see `Variable`.
         ttl_by: By which time.
         renew: What counts as use.
     """
 
+    @overload
+    def __init__(self, type: type[S], *, default: S, **options: Unpack[_Options]) -> None: ...
+    @overload
+    def __init__(self: Value[Any], type: UnionType, *, default: Any, **options: Unpack[_Options]) -> None: ...
     def __init__(
         self,
-        type: type[S],
+        type: type[S] | UnionType,
         *,
         default: S,
         ttl: Duration | None = None,
@@ -122,7 +161,7 @@ class List(Variable, Generic[S]):
     """Declares a list a key, for appending; an append costs the same however long the list is.
 
     Args:
-        type: The type of the items, for type checkers and for ``streamproc plan``.
+        type: The type of the items, for type checkers and for ``streamproc plan``; for a union see `Value`.
         ttl: After how long without use the whole list is gone. For this and the following see `Variable`.
         ttl_by: By which time.
         renew: What counts as use.
@@ -130,7 +169,7 @@ class List(Variable, Generic[S]):
 
     def __init__(
         self,
-        type: type[S],
+        type: type[S] | UnionType,
         *,
         ttl: Duration | None = None,
         ttl_by: TimeKind = "processing",
@@ -145,7 +184,7 @@ class Map(Variable, Generic[M, S]):
 
     Args:
         key: The type of the entries' keys, for type checkers and for ``streamproc plan``.
-        value: That of their values.
+        value: That of their values; for a union see `Value`.
         ttl: After how long without use an entry is gone, each by itself. For this and the following see `Variable`.
         ttl_by: By which time.
         renew: What counts as use.
@@ -154,7 +193,7 @@ class Map(Variable, Generic[M, S]):
     def __init__(
         self,
         key: type[M],
-        value: type[S],
+        value: type[S] | UnionType,
         *,
         ttl: Duration | None = None,
         ttl_by: TimeKind = "processing",
@@ -168,10 +207,10 @@ class Output(Declared, Generic[T]):
     """Declares a side output: results beside those that are yielded, of a type of their own.
 
     Args:
-        type: The type of its elements, for type checkers.
+        type: The type of its elements, for type checkers; for a union see `Value`.
     """
 
-    def __init__(self, type: type[T]) -> None:
+    def __init__(self, type: type[T] | UnionType) -> None:
         self.type = type
 
 

@@ -93,16 +93,17 @@ class PanedWindow(AggregateWindow):
     allowed_lateness_ms: int
     panes: Panes
     result_time: ResultTime
-    kind: ClassVar[str] = "paned_window"
+    kind: ClassVar[str] = "window"
 
     def configuration(self) -> dict[str, str]:
-        """Return windows, aggregate, trigger, and what results are."""
-        return {
-            **window_configuration(self.assigner, self.aggregate.name, keyed=self.keyed),
-            "trigger": str(self.trigger),
-            "panes": self.panes,
-            "result_time": self.result_time,
-        }
+        """Return windows, aggregate, trigger, and what results are; a `SlicedWindow` is told from it by the trigger."""
+        configuration = window_configuration(self.assigner, self.aggregate.name, keyed=self.keyed)
+        configuration["trigger"] = str(self.trigger)
+        if self.panes != "accumulating":
+            configuration["panes"] = self.panes
+        if self.result_time != "end":
+            configuration["result_time"] = self.result_time
+        return configuration
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

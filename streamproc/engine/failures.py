@@ -40,13 +40,23 @@ class Failures:
         self._operator = node.name
         self._policy = node.on_error
         self._fn = fn
+        self._of_pairs = node.of_pairs
 
     @property
     def forgiving(self) -> bool:
         """Whether the job goes on when a record fails."""
         return self._policy != "fail"
 
-    def handle(self, run: BatchRun, error: Exception, value: Any, origins: Origins | None, index: int = 0) -> None:
+    def handle(
+        self,
+        run: BatchRun,
+        error: Exception,
+        value: Any,
+        origins: Origins | None,
+        index: int = 0,
+        *,
+        of_key: bool = False,
+    ) -> None:
         """Skip or deliver a record that failed, or fail the job.
 
         Args:
@@ -55,6 +65,7 @@ class Failures:
             value: The record as the function got it.
             origins: The origins of the operator's input.
             index: The record's row in it.
+            of_key: Whether no function has failed, but the record's key can be none.
 
         Raises:
             OperatorError: The policy is to fail.
@@ -73,14 +84,16 @@ class Failures:
             run.skipped[self._operator] += 1
             run.skipped_first.setdefault(self._operator, f"{what} at {position or 'an unknown position'}")
         else:
-            raise OperatorError(self._message(what, value, position)) from error
+            raise OperatorError(self._message(what, value, position, of_key=of_key)) from error
 
-    def _message(self, what: str, value: Any, position: str | None) -> str:
+    def _message(self, what: str, value: Any, position: str | None, *, of_key: bool) -> str:
+        function = "none: it is the record's key, which key_by() has given it" if of_key else location(self._fn)
+        pair = ", a pair of key and value, as the stream is keyed" if self._of_pairs else ""
         return (
             f"operator {self._operator!r} failed on a record: {what}\n"
-            f"  function: {location(self._fn)}\n"
+            f"  function: {function}\n"
             f"  position: {position or 'not known behind an aggregation'}\n"
-            f"  record:   {_SHORT.repr(value)}\n"
+            f"  record:   {_SHORT.repr(value)}{pair}\n"
             f'To go on without such records: on_error="skip", or on_error=dead_letter(sink) to keep them.'
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack, overload
 
+from streamproc.arguments import check_count, check_flag, check_plain
 from streamproc.dataflow.nodes import CombineByKey, MapWithState, Node, Process, StepKind, UpdateState
 from streamproc.dataflow.policies import Function
 from streamproc.dataflow.process import KeyedProcess
@@ -12,7 +13,7 @@ from streamproc.dataflow.stateful_nodes import RunningAggregate
 from streamproc.dataflow.variables import Output, Variable, declared_in
 from streamproc.durations import Duration
 from streamproc.errors import PipelineError
-from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, is_async
+from streamproc.streams.handle import Handle, OperatorOptions, StepOptions
 from streamproc.streams.rate_limit import rate_limit
 from streamproc.windowing.aggregates import Aggregate, collect, count, reducing
 
@@ -85,7 +86,7 @@ class ByKey(Handle, Generic[K, V]):
             >>> run(["ann", "bob"], initials)
             [(3, 'annb')]
         """
-        return self._combine("combine_by_key", Aggregate("combine", create, add, merge), options)
+        return self._combine("combine_by_key", Aggregate("combine_by_key", create, add, merge), options)
 
     def reduce_by_key(self, fn: Callable[[V, V], V], /, **options: Unpack[OperatorOptions]) -> KeyedStream[K, V]:
         """Reduce the values of each key of a batch with an associative function, earlier one first.
@@ -150,7 +151,10 @@ class WithState(Handle, Generic[K, V]):
             >>> run([[1, 2], [3]], totals)
             [(1, 1), (0, 2), (1, 4)]
         """
-        named = self._stateful("update_state_by_key", fn, options)
+        named = self._stateful("update_state_by_key", options, fn=fn)
+        check_flag(f"{named['name']}: every_batch", every_batch)
+        if not isinstance(initial, Mapping | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"{named['name']}: initial is {initial!r}: expected a dict of states by their keys")
         node = UpdateState(**named, fn=fn, initial=dict(initial or {}), every_batch=every_batch)
         return self._keyed(self._dataflow.add(node))
 
@@ -172,7 +176,7 @@ class WithState(Handle, Generic[K, V]):
             >>> run([["a", "A"], ["a"]], numbered)
             [('a', 'a0'), ('a', 'A1'), ('a', 'a2')]
         """
-        named = self._stateful("map_with_state", fn, options)
+        named = self._stateful("map_with_state", options, fn=fn)
         return self._keyed(self._dataflow.add(MapWithState(**named, fn=fn)))
 
     def running(self, aggregate: Aggregate[V, Any, R], /, **options: Unpack[OperatorOptions]) -> KeyedStream[K, R]:
@@ -210,8 +214,7 @@ class WithState(Handle, Generic[K, V]):
             >>> run(["a", "b", "aa"], lambda words: words.key_by(lambda w: w[0]).rate_limit(1, per="1s"))
             [('a', 'a'), ('b', 'b')]
         """
-        if type(n) is not int or n < 1:
-            raise PipelineError(f"rate_limit: n is {n!r}: expected a whole number of at least 1")
+        check_count("rate_limit: n", n)
         return self._rate_limited(self._process("rate_limit", rate_limit(n, per), options))
 
     def process(self, function: KeyedProcess[K, V, U], /, **options: Unpack[OperatorOptions]) -> ProcessResults[K, U]:
@@ -226,18 +229,16 @@ class WithState(Handle, Generic[K, V]):
     def _process(self, kind: str, function: KeyedProcess[Any, Any, Any], options: OperatorOptions) -> Node:
         owner = type(function)
         node = Process(
-            **self._stateful(kind, function.process, options),
+            **self._stateful(kind, options, process=function.process, on_timer=function.on_timer),
             function=function,
             variables=declared_in(owner, Variable),
             outputs=declared_in(owner, Output),
         )
         return self._dataflow.add(node)
 
-    def _stateful(self, kind: str, fn: Function, options: OperatorOptions) -> dict[str, Any]:
+    def _stateful(self, kind: str, options: OperatorOptions, **functions: Function) -> dict[str, Any]:
+        """Return the fields of a node whose functions use state: only where they are plain, each call sees the last."""
         named = self._named(kind, options)
-        if is_async(fn):
-            raise PipelineError(
-                f"{named['name']}: its function is an async def, but state is only safe in a plain one: await in a "
-                f"map_values() before"
-            )
+        for what, fn in functions.items():
+            check_plain(f"{named['name']}: {what}", fn)
         return named

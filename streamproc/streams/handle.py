@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import difflib
-import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
+from streamproc.arguments import check_count, check_flag, is_async, refuse_unknown
 from streamproc.dataflow.dataflow import Dataflow
 from streamproc.dataflow.nodes import Node, SideOutput, Step, StepKind
 from streamproc.dataflow.policies import AsyncOptions, ErrorPolicy, Function, Retry
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
         WindowResults,
     )
 
-__all__ = ["Handle", "OperatorOptions", "StepOptions", "refuse_unknown"]
+__all__ = ["Handle", "OperatorOptions", "StepOptions"]
 
 
 class OperatorOptions(TypedDict, total=False):
@@ -111,6 +110,8 @@ class Handle:
 
     def _check_together(self, other: Handle, what: str) -> None:
         """Refuse to combine streams of two apps, or a keyed with an unkeyed one."""
+        if not isinstance(other, Handle):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"{what} of {self!r} and {other!r}: the other is no stream")
         if other._dataflow is not self._dataflow:
             raise PipelineError(f"{what} of {self!r} and {other!r}: the streams belong to different apps")
         if other.keyed != self.keyed:
@@ -127,13 +128,20 @@ class Handle:
             *inputs: Its inputs; this stream's node by default.
             known: The options that it has.
         """
-        refuse_unknown(kind, options, known)
+        if not options.keys() <= known.__annotations__.keys():
+            refuse_unknown(kind, options, [*self._parameters(kind), *known.__annotations__])
         name = self._dataflow.name(kind, options.get("name"))
         return {
             "name": name,
             "inputs": inputs or (self._node,),
             "on_error": self._dataflow.policy(options.get("on_error"), name),
         }
+
+    def _parameters(self, operator: str) -> Collection[str]:
+        """Return the names of the parameters of one of the operators that are given by name."""
+        method = getattr(type(self), operator, None)
+        parameters = () if method is None else inspect.signature(method).parameters.values()
+        return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
 
     def _by_itself(self) -> KeyedStream[Any, Any]:
         """Return the elements keyed by themselves."""
@@ -142,7 +150,7 @@ class Handle:
     def _step(self, kind: StepKind, fn: Function, options: StepOptions) -> Node:
         """Add a per-record step."""
         named = self._named(kind.value, options, known=StepOptions)
-        run_async = async_options(named["name"], fn, options)
+        run_async = async_options(named["name"], options, fn)
         return self._dataflow.add(Step(**named, step=kind, fn=fn, keyed=self.keyed, run_async=run_async))
 
 
@@ -152,47 +160,26 @@ def side_output(dataflow: Dataflow, node: Node, output: str) -> Node:
     return dataflow.add(SideOutput(name=name, inputs=(node,), output=output))
 
 
-def refuse_unknown(kind: str, options: Iterable[str], known: type) -> None:
-    """Refuse an option that an operator doesn't have.
+def async_options(operator: str, options: StepOptions, *functions: Function) -> AsyncOptions | None:
+    """Return how to run an operator's functions if one is an ``async def``, else None.
 
     Raises:
-        PipelineError: There is one; the message says which was probably meant.
+        PipelineError: One is no function, or all are plain, with options that only an ``async def`` can have.
     """
-    names: list[str] = list(known.__annotations__)
-    for option in options:
-        if option not in names:
-            close = difflib.get_close_matches(option, names, 1)
-            hint = f": did you mean {close[0]!r}?" if close else ""
-            raise PipelineError(f"{kind} has no option {option!r}{hint}")
-
-
-def is_async(fn: Function) -> bool:
-    """Return whether a function is an ``async def``, also as a method, a partial, or an object that is called."""
-    while isinstance(fn, functools.partial):
-        fn = fn.func
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
-
-
-def async_options(operator: str, fn: Function, options: StepOptions) -> AsyncOptions | None:
-    """Return how to run an operator's function if it is an ``async def``, else None.
-
-    Raises:
-        PipelineError: It is no function, or a plain one with options that only an ``async def`` can have.
-    """
-    if not callable(fn):
-        raise PipelineError(f"{operator}: expected a function, got {fn!r}")
+    for fn in functions:
+        if not callable(fn):
+            raise PipelineError(f"{operator}: expected a function, got {fn!r}")
     given = options.keys() & {"concurrency", "ordered", "timeout", "retry"}
-    if not is_async(fn):
+    if not any(map(is_async, functions)):
         if given:
             raise PipelineError(f"{operator}: {', '.join(sorted(given))}: only for an async def function")
         return None
-    concurrency = options.get("concurrency", 100)
-    if concurrency < 1:
-        raise PipelineError(f"{operator}: concurrency={concurrency}: expected at least 1")
-    timeout = options.get("timeout")
+    concurrency, ordered = options.get("concurrency", 100), options.get("ordered", True)
+    check_count(f"{operator}: concurrency", concurrency)
+    check_flag(f"{operator}: ordered", ordered)
+    timeout, retry = options.get("timeout"), options.get("retry")
+    if not isinstance(retry, Retry | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise PipelineError(f"{operator}: retry is {retry!r}: expected Retry(…)")
     return AsyncOptions(
-        concurrency,
-        options.get("ordered", True),
-        None if timeout is None else to_ms(timeout, what=f"the timeout of {operator}"),
-        options.get("retry"),
+        concurrency, ordered, None if timeout is None else to_ms(timeout, what=f"the timeout of {operator}"), retry
     )

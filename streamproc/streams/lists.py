@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar, Unpack
 
+from streamproc.arguments import check_count
 from streamproc.dataflow.nodes import Node
 from streamproc.dataflow.stateful_nodes import GatherLists
 from streamproc.durations import Duration, to_ms
-from streamproc.errors import PipelineError
 from streamproc.streams.handle import Handle, OperatorOptions
 
 if TYPE_CHECKING:
@@ -67,8 +67,7 @@ class KeyedLists(Handle, Generic[K, V]):
 
 
 def _gather(stream: Handle, n: int, within: Duration | None, options: OperatorOptions) -> Node:
-    if type(n) is not int or n < 1:
-        raise PipelineError(f"batch: n is {n!r}: expected a whole number of at least 1")
+    check_count("batch: n", n)
     named = stream._named("batch", options)
     within_ms = None if within is None else to_ms(within, what=f"within of {named['name']}")
     return stream._dataflow.add(GatherLists(**named, n=n, within_ms=within_ms, keyed=stream.keyed))

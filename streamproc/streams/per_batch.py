@@ -92,5 +92,5 @@ class PerBatch(Handle, Generic[T]):
 
     def _batch_function(self, kind: str, fn: Function, options: StepOptions, *, whole: bool) -> Stream[Any]:
         named = self._named(kind, options)
-        run_async = async_options(named["name"], fn, options)
+        run_async = async_options(named["name"], options, fn)
         return self._stream(self._dataflow.add(BatchFunction(**named, fn=fn, whole=whole, run_async=run_async)))

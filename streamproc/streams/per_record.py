@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeAlias, TypeVar, Unpack, overload
 
+from streamproc.arguments import check_plain
 from streamproc.dataflow.nodes import EventTime, Node, Repartition, Split, StepKind
 from streamproc.dataflow.nodes import Union as UnionNode
 from streamproc.dataflow.policies import Function
 from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
-from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, async_options, is_async
+from streamproc.streams.handle import Handle, OperatorOptions, StepOptions, async_options
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,6 +123,8 @@ class PerRecord(Handle, Generic[T]):
             >>> run([1, 2, 3], lambda numbers: numbers.split({"even": lambda n: n % 2 == 0})[0]["even"])
             [2]
         """
+        if not isinstance(predicates, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise PipelineError(f"split: expected a dict of predicates by the names of outputs, got {predicates!r}")
         return self._split(dict(predicates), options)
 
     def repartition(self, **options: Unpack[OperatorOptions]) -> Self:
@@ -151,8 +154,9 @@ class PerRecord(Handle, Generic[T]):
         type, negative, after the year 9999, too far ahead) is one on which the operator fails, and moves no watermark.
 
         Args:
-            fn: Returns an element's time: epoch milliseconds, or a `datetime` that knows its time zone. Without it the
-                time is that which the source gives with each record, if it does.
+            fn: Returns an element's time: epoch milliseconds, or a `datetime` that knows its time zone. Behind
+                ``key_by`` it gets pairs of key and value. Without it the time is that which the source gives with each
+                record, if it does.
             out_of_orderness: By how much an element may be older than the newest one before it in its partition.
             idle_after: After how long without an element, and with none waiting to be read, a partition doesn't hold
                 the watermark back any more. When all are idle, the watermark goes on as fast as the clock, so that the
@@ -170,6 +174,8 @@ class PerRecord(Handle, Generic[T]):
             [WindowResult(start=0, end=10, value=2), WindowResult(start=10, end=20, value=1)]
         """
         named = self._named("event_time", options)
+        if fn is not None:
+            check_plain(f"{named['name']}: fn", fn)
 
         def limit(duration: Duration | None, what: str, *, zero: bool = False) -> int | None:
             return None if duration is None else to_ms(duration, what=f"{what} of {named['name']}", zero=zero)
@@ -181,6 +187,7 @@ class PerRecord(Handle, Generic[T]):
             idle_after_ms=limit(idle_after, "idle_after"),
             alignment_ms=limit(alignment, "alignment"),
             max_ahead_ms=limit(max_ahead, "max_ahead", zero=True),
+            keyed=self.keyed,
         )
         return self._same(self._dataflow.add(node))
 
@@ -195,7 +202,6 @@ class PerRecord(Handle, Generic[T]):
         if not predicates:
             raise PipelineError("a split without predicates: give at least one")
         named = self._named("split", options)
-        slowest = next((predicate for predicate in predicates.values() if is_async(predicate)), self._split)
-        run_async = async_options(named["name"], slowest, options)
+        run_async = async_options(named["name"], options, *predicates.values())
         node = self._dataflow.add(Split(**named, predicates=predicates, run_async=run_async))
         return {output: self._side_output(node, output) for output in predicates}, self._same(node)

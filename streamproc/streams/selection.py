@@ -7,13 +7,14 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, Unpack
 
+from streamproc.arguments import check_count, check_plain
 from streamproc.dataflow.nodes import Step, StepKind
 from streamproc.dataflow.policies import Function
 from streamproc.dataflow.stateful_nodes import Deduplicate, TopK
 from streamproc.durations import Duration, to_ms
 from streamproc.errors import PipelineError
 from streamproc.state.keys import encode_key
-from streamproc.streams.handle import Handle, OperatorOptions, is_async
+from streamproc.streams.handle import Handle, OperatorOptions
 from streamproc.windowing.aggregates import identity
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ class Selection(Handle, Generic[T]):
             >>> run([[3, 9], [1, 5], [2]], lambda numbers: numbers.top_k(2))
             [[9, 3], [9, 5]]
         """
-        if type(k) is not int or k < 1:
-            raise PipelineError(f"top_k: k is {k!r}: expected a whole number of at least 1")
+        check_count("top_k: k", k)
         named = self._named("top_k", options)
         return self._stream(self._dataflow.add(TopK(**named, k=k, by=_plain(named["name"], by))))
 
@@ -107,8 +107,7 @@ def _plain(operator: str, fn: Function | None) -> Function:
     """Return a function that isn't awaited; the identity for none."""
     if fn is None:
         return identity
-    if not callable(fn) or is_async(fn):
-        raise PipelineError(f"{operator}: by is {fn!r}: expected a plain function, no async def")
+    check_plain(f"{operator}: by", fn)
     return fn
 
 

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, Unpack
 
 from streamproc.dataflow.nodes import Node
 from streamproc.dataflow.variables import Output
 from streamproc.dataflow.window_nodes import AggregateWindow
-from streamproc.errors import PipelineError
+from streamproc.errors import PipelineError, UnknownAttributeError
 from streamproc.streams.by_key import ByKey, WithState
 from streamproc.streams.handle import Handle, OperatorOptions
 from streamproc.streams.joins import Joins
@@ -54,6 +55,21 @@ class _Streams(Handle):
     def _rate_limited(self, node: Node) -> RateLimitedStream[Any, Any]:
         return RateLimitedStream(self._dataflow, node)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            if name in _BELONGS_TO:
+                raise UnknownAttributeError(f"{self!r} has no {name}(): call it on {_BELONGS_TO[name]}")
+            if hasattr(KeyedStream, name):
+                raise UnknownAttributeError(
+                    f"{name}() works by key, but {self!r} has no keys: call key_by(fn) before it"
+                )
+            close = get_close_matches(name, dir(KeyedStream), 1)
+            hint = f": did you mean {close[0]}()?" if close else ""
+            raise UnknownAttributeError(f"{self!r} has no operator {name!r}{hint}")
+
     def _put_aside_late(self) -> Node:
         """Add the node of what came too late for the window that this stream comes from.
 
@@ -63,6 +79,15 @@ class _Streams(Handle):
         if not isinstance(self._node, AggregateWindow):
             raise PipelineError(f"late(): {self._node.name} is no window: ask what aggregate() has returned")
         return self._put_aside("late")
+
+
+_BELONGS_TO = {
+    "aggregate": 'windows such as window(Tumbling("1m")); window(length, slide) gives elements again',
+    "late": "what aggregate() or reduce() of windows has returned",
+    "output": "what process() has returned",
+    "excess": "what rate_limit() has returned",
+}
+"""Where methods are that streams don't have."""
 
 
 class Stream(
@@ -86,13 +111,6 @@ class Stream(
             [1, 2, -1, -2]
         """
         return self._stream(self._united(others, options))
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> NoReturn:
-            if not name.startswith("_") and hasattr(KeyedStream, name):
-                raise PipelineError(f"{name}() works by key, but {self!r} has no keys: call key_by(fn) before it")
-            raise AttributeError(f"a {type(self).__name__} has no operator {name!r}")
 
 
 class KeyedStream(

@@ -6,107 +6,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, get_args, overload
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, Unpack, overload
 
+from streamproc.arguments import refuse_unknown, suggestion
 from streamproc.dataflow.dataflow import check_window
 from streamproc.dataflow.nodes import Node
 from streamproc.dataflow.policies import ErrorPolicy
 from streamproc.dataflow.times import in_event_time
-from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, Panes, ResultTime, SlicedWindow, WindowForm
-from streamproc.durations import Duration, to_ms
-from streamproc.errors import PipelineError
-from streamproc.streams.handle import Handle, OperatorOptions, refuse_unknown
+from streamproc.dataflow.window_nodes import CountWindow, PanedWindow, SlicedWindow, WindowForm
+from streamproc.durations import Duration
+from streamproc.errors import PipelineError, UnknownAttributeError
+from streamproc.streams.handle import Handle, OperatorOptions
+from streamproc.streams.window_options import Windowing, WindowOptions
 from streamproc.streams.windows import window_of_elements
 from streamproc.windowing.aggregates import Aggregate, Aggregates, reducing, several
-from streamproc.windowing.assigners import (
-    Assigner,
-    Calendar,
-    Count,
-    Global,
-    LookBack,
-    Periodic,
-    Session,
-    Sliding,
-    Tumbling,
-    WindowAssigner,
-)
-from streamproc.windowing.at_watermark import AtWatermark
-from streamproc.windowing.triggers import OnClose, OnUpdate, WindowTrigger
+from streamproc.windowing.assigners import Count, Periodic, WindowAssigner
 
 if TYPE_CHECKING:
     from streamproc.streams.stream import KeyedWindowResults, WindowResults
 
-__all__ = ["KeyedWindowedStream", "WindowBy", "WindowKeyedBy", "WindowOptions", "WindowedStream"]
+__all__ = ["KeyedWindowedStream", "WindowBy", "WindowKeyedBy", "WindowedStream"]
 
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
 R = TypeVar("R")
 S = TypeVar("S")
-
-
-class WindowOptions(TypedDict, total=False):
-    """What windows of an assigner can be given.
-
-    Keys:
-        trigger: When a window gives results; `AtWatermark` by default: once, and again with late records.
-        emit: Instead of a trigger: ``"final"`` for one result when the window closes, its allowed lateness over;
-            ``"update"`` for one with each batch that changes it.
-        allowed_lateness: For how long after its end a window takes records that are late.
-        panes: What a further result of a window is: ``"accumulating"`` of all its records, ``"discarding"`` of those
-            since the last one, ``"retracting"`` of all, behind the last one with ``retracts``. Accumulating by default.
-        result_time: What time results have: ``"end"`` is the last millisecond of their window, ``"earliest"`` and
-            ``"latest"`` are the times of records. By default ``"end"``, and ``"latest"`` for `Global`, which has none.
-    """
-
-    trigger: WindowTrigger
-    emit: Literal["final", "update"]
-    allowed_lateness: Duration
-    panes: Panes
-    result_time: ResultTime
-
-
-@dataclass(frozen=True, slots=True)
-class Windowing:
-    """Windows, and when and how they give results."""
-
-    assigner: WindowAssigner
-    trigger: WindowTrigger
-    allowed_lateness_ms: int
-    panes: Panes
-    result_time: ResultTime
-
-    @classmethod
-    def of(cls, assigner: WindowAssigner, options: WindowOptions) -> Windowing:
-        """Return what a user has said, checked.
-
-        Raises:
-            PipelineError: It is no assigner, or an option is wrong.
-        """
-        if isinstance(assigner, type) or not (isinstance(assigner, _ASSIGNERS) or hasattr(assigner, "slide_ms")):
-            raise PipelineError(f'window: expected Tumbling("10s"), Session("30m"), … or a length, got {assigner!r}')
-        for option in options.keys() & OperatorOptions.__annotations__.keys():
-            raise PipelineError(f"window has no option {option!r}: give it to the aggregate(…) or reduce(…) behind it")
-        refuse_unknown("window", options, WindowOptions)
-        if isinstance(assigner, Count) and options:
-            raise PipelineError(
-                f"window(Count(…), {', '.join(options)}=…): windows of so many records give one result, when they have "
-                f"them; they have no end in time"
-            )
-        panes = _one_of("panes", options.get("panes", "accumulating"), Panes)
-        usual = "latest" if isinstance(assigner, Global) else "end"
-        result_time = _one_of("result_time", options.get("result_time", usual), ResultTime)
-        lateness = to_ms(options.get("allowed_lateness", "0s"), what="allowed_lateness", zero=True)
-        return cls(assigner, _trigger(options), lateness, panes, result_time)
-
-    @property
-    def gives_one_result_a_slice(self) -> bool:
-        """Whether windows are the same for all keys, and give what they hold when the watermark is at their end."""
-        periodic = isinstance(self.assigner, Calendar) or hasattr(self.assigner, "slide_ms")
-        accumulates = self.panes == "accumulating" or not self.allowed_lateness_ms
-        return periodic and accumulates and self.trigger == AtWatermark() and self.result_time == "end"
 
 
 class WindowBy(Handle, Generic[T]):
@@ -136,8 +63,8 @@ class WindowBy(Handle, Generic[T]):
             >>> run([["a"], ["b"]], lambda s: s.window(Tumbling("1s")).aggregate(count()), interval="500ms", batches=2)
             [WindowResult(start=0, end=1000, value=2)]
         """
-        if isinstance(length, str | timedelta):
-            return self._same(window_of_elements(self, length, slide, options))  # type: ignore[arg-type]
+        if isinstance(length, str | timedelta | int | float):  # a number has no unit, but is meant as a length
+            return self._same(_elements(self, length, slide, options))
         return WindowedStream(self, _windowing(length, slide, options))
 
 
@@ -161,8 +88,8 @@ class WindowKeyedBy(Handle, Generic[K, V]):
             >>> run([["ann"], ["abe"]], per_second, interval="500ms", batches=2)
             [('a', WindowResult(start=0, end=1000, value=2))]
         """
-        if isinstance(length, str | timedelta):
-            return self._same(window_of_elements(self, length, slide, options))  # type: ignore[arg-type]
+        if isinstance(length, str | timedelta | int | float):  # a number has no unit, but is meant as a length
+            return self._same(_elements(self, length, slide, options))
         return KeyedWindowedStream(self, _windowing(length, slide, options))
 
 
@@ -264,45 +191,38 @@ class KeyedWindowedStream(Generic[K, V]):
         return self.aggregate(reducing(fn), **options)
 
 
-_ASSIGNERS = (Tumbling, Sliding, Calendar, Session, LookBack, Count, Global, Assigner)
+_METHODS = ("aggregate", "reduce")
 
 
-def _no_aggregate(name: str) -> Exception:
+def _no_aggregate(name: str) -> AttributeError:
     """Return the error of who uses windows like a stream."""
     if name.startswith("_"):
         return AttributeError(name)
-    return PipelineError(f"{name}() works on the results of windows: call aggregate(...) or reduce(...) before it")
+    if get_close_matches(name, _METHODS, 1):
+        return UnknownAttributeError(f"windows have no {name}(){suggestion(name, _METHODS)}")
+    return UnknownAttributeError(
+        f"{name}() works on the results of windows: call aggregate(...) or reduce(...) before it"
+    )
+
+
+def _elements(stream: Handle, length: Any, slide: Duration | None, options: Any) -> Node:
+    """Add the window that gives its elements again.
+
+    Raises:
+        PipelineError: It is given an option of windows to be aggregated.
+    """
+    for option in options.keys() & WindowOptions.__annotations__.keys():
+        raise PipelineError(
+            f"window({length!r}) has no option {option!r}: it gives the elements of each window again. Windows that "
+            f'have it are aggregated: window(Sliding("1m", every="10s"), {option}=…).aggregate(…)'
+        )
+    return window_of_elements(stream, length, slide, options)
 
 
 def _windowing(assigner: WindowAssigner, slide: object, options: Any) -> Windowing:
     if slide is not None:
         raise PipelineError(f"window({assigner!r}, {slide!r}): a slide belongs to a length; Sliding(…) has its own")
     return Windowing.of(assigner, options)
-
-
-def _trigger(options: WindowOptions) -> WindowTrigger:
-    """Return the trigger that is asked for.
-
-    Raises:
-        PipelineError: There are two, or it is none.
-    """
-    emit, trigger = options.get("emit"), options.get("trigger")
-    if emit is not None and trigger is not None:
-        raise PipelineError("window: emit= is a name for a trigger: give one of emit= and trigger=")
-    if trigger is not None:
-        if not isinstance(trigger, WindowTrigger):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise PipelineError(f"window: trigger is {trigger!r}: expected AtWatermark(…), AfterCount(…) or another")
-        return trigger
-    if emit is None:
-        return AtWatermark()
-    return OnClose() if _one_of("emit", emit, Literal["final", "update"]) == "final" else OnUpdate()
-
-
-def _one_of(option: str, given: Any, choices: Any) -> Any:
-    expected = get_args(choices)
-    if given not in expected:
-        raise PipelineError(f"window: {option} is {given!r}: expected {', '.join(map(repr, expected))}")
-    return given
 
 
 def _one_aggregate(
@@ -315,10 +235,13 @@ def _one_aggregate(
     """
     options: Any = {name: option for name, option in given.items() if name in OperatorOptions.__annotations__}
     named = {name: each for name, each in given.items() if name not in options}
+    for name, each in named.items():
+        if name in WindowOptions.__annotations__ and not isinstance(each, Aggregate):
+            raise PipelineError(f"aggregate has no option {name!r}: give it to the window(…) before")
     if aggregate is not None:
         if into is not None or any(isinstance(each, Aggregate) for each in named.values()):
             raise PipelineError("aggregate: expected one aggregate, or several by name, got both: give all a name")
-        refuse_unknown("aggregate", named, OperatorOptions)
+        refuse_unknown("aggregate", named, OperatorOptions.__annotations__)
         return aggregate, options
     for name, each in named.items():
         if not isinstance(each, Aggregate):

@@ -15,6 +15,7 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
+from streamproc.arguments import check_plain
 from streamproc.dataflow.dataflow import check_window
 from streamproc.dataflow.nodes import Node, StepKind
 from streamproc.dataflow.policies import Function
@@ -186,6 +187,8 @@ def _reduced(
     if inverse is None:
         aggregate = reducing(fn)
         return SlicedWindow(**named, assigner=window, aggregate=aggregate, keyed=keyed, form=WindowForm.VALUE)
+    for what, function in {"fn": fn, "inverse": inverse, "keep": keep or _not_zero}.items():
+        check_plain(f"{named['name']}: {what}", function)
     return RollingWindow(**named, assigner=window, fn=fn, inverse=inverse, keep=keep, keyed=keyed)
 
 

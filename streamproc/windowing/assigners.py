@@ -9,9 +9,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from streamproc.arguments import check_flag
 from streamproc.durations import Duration, format_ms, to_ms
 from streamproc.errors import PipelineError
 from streamproc.windowing.windows import Window
@@ -144,7 +145,7 @@ class Calendar:
 
     Args:
         unit: ``"day"``, ``"week"`` or ``"month"``.
-        zone: The name of the time zone, such as ``"Europe/Berlin"``.
+        zone: The time zone: its name, such as ``"Europe/Berlin"``, or a `ZoneInfo` that has one.
         week_starts: The first day of a week.
 
     Example:
@@ -157,21 +158,22 @@ class Calendar:
     week_starts: Literal["monday", "sunday"]
 
     def __init__(
-        self, unit: CalendarUnit, zone: str = "UTC", *, week_starts: Literal["monday", "sunday"] = "monday"
+        self, unit: CalendarUnit, zone: str | ZoneInfo = "UTC", *, week_starts: Literal["monday", "sunday"] = "monday"
     ) -> None:
         if unit not in ("day", "week", "month"):
             raise PipelineError(f'Calendar({unit!r}): expected "day", "week" or "month"')
         if week_starts not in ("monday", "sunday"):
             raise PipelineError(f'Calendar(week_starts={week_starts!r}): expected "monday" or "sunday"')
+        name: Any = zone.key if isinstance(zone, ZoneInfo) else zone
         try:
-            ZoneInfo(zone)
+            ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
             raise PipelineError(
                 f"Calendar: there is no time zone {zone!r} on this machine: expected a name such as "
                 f'"Europe/Berlin"; where no zones are installed at all, `pip install tzdata` brings them'
             ) from error
         object.__setattr__(self, "unit", unit)
-        object.__setattr__(self, "zone", zone)
+        object.__setattr__(self, "zone", name)
         object.__setattr__(self, "week_starts", week_starts)
 
     def __str__(self) -> str:
@@ -203,6 +205,7 @@ class Session:
     at_most_ms: int | None
 
     def __init__(self, gap: Duration, *, touching: bool = False, at_most: Duration | None = None) -> None:
+        check_flag("the session's touching", touching)
         gap_ms = to_ms(gap, what="the session's gap") + touching
         at_most_ms = None if at_most is None else to_ms(at_most, what="the session's maximum")
         if at_most_ms is not None and at_most_ms < gap_ms:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from streamproc.arguments import check_plain
 from streamproc.durations import Duration, format_ms, to_ms
 from streamproc.errors import PipelineError
 
@@ -77,7 +78,7 @@ class WindowTrigger(ABC):
 
 
 def check_trigger(where: str, trigger: object) -> None:
-    """Refuse what is no trigger.
+    """Refuse what is no trigger, or one that would have to be awaited.
 
     Raises:
         PipelineError: It is none.
@@ -86,6 +87,8 @@ def check_trigger(where: str, trigger: object) -> None:
         raise PipelineError(
             f'{where}: {trigger!r} is no trigger: expected AfterCount(100), AfterDelay("10s") or another'
         )
+    for method in ("begin", "on_records", "is_ready", "on_result", "merge", "due"):
+        check_plain(f"{where}: {method} of {type(trigger).__name__}", getattr(trigger, method))
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,8 +107,23 @@ async def outcome(name: str, policy: Any, bad: Any = None, good: Any = "good") -
 
 @pytest.mark.parametrize("name", OPERATORS)
 async def test_by_default_it_fails_the_job_and_the_error_names_the_operator(name: str) -> None:
-    with pytest.raises(OperatorError, match=r"'op' failed on a record: (EncodeError: NaN|TypeError: unhashable)"):
+    with pytest.raises(OperatorError, match=r"'op' failed on a record: EncodeError: (NaN|a key is of type list)"):
         await outcome(name, "fail")
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATORS if name != "deduplicate"])
+@pytest.mark.parametrize("bad", [NO_LIST, (1, ["no", "list"])], ids=repr)
+async def test_the_error_blames_the_key_and_no_function_and_says_what_to_do(name: str, bad: Any) -> None:
+    with pytest.raises(OperatorError) as failed:
+        await outcome(name, "fail", bad)
+    message = str(failed.value)
+    assert "EncodeError: a key is of type list: ['no', 'list']; expected None, bool, int" in message
+    assert "make it a tuple\n  function: none: it is the record's key, which key_by() has given it" in message
+
+
+async def test_what_by_returns_is_blamed_on_the_function() -> None:
+    with pytest.raises(OperatorError, match=r"'op' failed on a record: EncodeError: NaN(.|\n)*function: .*<lambda>"):
+        await outcome("deduplicate", "fail")
 
 
 @pytest.mark.parametrize("name", OPERATORS)

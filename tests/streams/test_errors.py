@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
+from math import inf, nan
 from typing import Any
 
 import pytest
 
-from streamproc import App, Asap, DeadLetterRecord, OperatorError, Record, Tumbling, count, dead_letter
+from streamproc import (
+    App,
+    Asap,
+    DeadLetterRecord,
+    KeyedProcess,
+    List,
+    OperatorError,
+    ProcessContext,
+    Record,
+    Tumbling,
+    Value,
+    count,
+    dead_letter,
+    mean_of,
+    sum_of,
+    variance_of,
+)
 from streamproc.codecs import json_decoder
 from streamproc.connectors.memory import MemorySink, MemorySource
-from streamproc.testing import Driver
+from streamproc.testing import Driver, run
 
 
 def invert(number: int) -> float:
@@ -132,6 +150,76 @@ async def test_a_bad_event_time_says_what_was_expected() -> None:
     stream.window(Tumbling("1s")).aggregate(count()).print()
     with pytest.raises(OperatorError, match="expected epoch milliseconds as an int, or a datetime with a time zone"):
         await run_to_end(app)
+
+
+def failure(values: Any, build: Callable[[Any], Any]) -> str:
+    with pytest.raises(OperatorError) as caught:
+        run(values, build)
+    return str(caught.value)
+
+
+def user_of(click: Click) -> str:
+    return click.user
+
+
+async def is_known(click: Click) -> bool:
+    return click.user != ""
+
+
+@pytest.mark.parametrize(("operator", "fn"), [("event_time", user_of), ("map", user_of), ("filter", is_known)])
+def test_a_function_that_expects_no_pair_is_told_that_the_stream_is_keyed(operator: str, fn: object) -> None:
+    message = failure([Click("ann")], lambda clicks: getattr(clicks.key_by(user_of), operator)(fn))
+    assert "record:   ('ann', Click(user='ann')), a pair of key and value, as the stream is keyed\n" in message
+
+
+@pytest.mark.parametrize("operator", ["map_values", "flat_map_values"])
+def test_a_function_of_values_is_not_told_of_pairs(operator: str) -> None:
+    message = failure([0], lambda s: getattr(s.key_by(str), operator)(invert))
+    assert "record:   0\n" in message
+
+
+@pytest.mark.parametrize("aggregate", [sum_of, mean_of, variance_of])
+@pytest.mark.parametrize("added", [[inf], [1.0, inf], [1, -inf], [1.0, nan]], ids=repr)
+def test_a_number_that_can_not_be_added_is_told_apart(aggregate: Callable[[Any], Any], added: list[float]) -> None:
+    message = failure(added, lambda s: s.window(Tumbling("1s")).aggregate(aggregate(float)))
+    assert f"ValueError: {added[-1]} is no number that can be added: expected a finite one\n" in message
+    assert "function: float" in message
+
+
+class Sums(KeyedProcess[str, int, int]):
+    total = Value(int, default=0)
+    seen = List(int)
+
+    def __init__(self, variable: str, method: str) -> None:
+        self.variable, self.method = variable, method
+
+    def process(self, context: ProcessContext[str], value: int) -> Iterable[int]:
+        getattr(getattr(self, self.variable), self.method)(value)
+        return ()
+
+
+@pytest.mark.parametrize(
+    ("variable", "method", "expected"),
+    [
+        (
+            "total",
+            "get",
+            "total has no 'get': Value(…) only declares it; what the current key has is context.value(self.",
+        ),
+        (
+            "total",
+            "set",
+            "total has no 'set': Value(…) only declares it; what the current key has is context.value(self.",
+        ),
+        (
+            "seen",
+            "append",
+            "seen has no 'append': List(…) only declares it; what the current key has is context.list(se",
+        ),
+    ],
+)
+def test_a_state_variable_that_is_used_without_the_context_says_so(variable: str, method: str, expected: str) -> None:
+    assert expected in failure([1], lambda s: s.key_by(str).process(Sums(variable, method)))
 
 
 async def test_a_dead_letter_that_its_sink_cannot_write_is_delivered_as_text() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -129,6 +130,26 @@ async def test_another_aggregate_of_a_window_is_refused() -> None:
         lambda letters: letters.window("2s", "1s", name="w"),
     )
     assert "w: aggregate was reduce and is collect" in message
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "change"),
+    [
+        ({}, {"emit": "update"}, "trigger was absent and is with each update"),
+        ({"emit": "final"}, {}, "trigger was at the close and is absent"),
+        ({"emit": "final"}, {"emit": "update"}, "trigger was at the close and is with each update"),
+        ({"emit": "final"}, {"emit": "final", "panes": "retracting"}, "panes was absent and is retracting"),
+        ({"emit": "final"}, {"emit": "final", "result_time": "latest"}, "result_time was absent and is latest"),
+    ],
+)
+async def test_another_trigger_of_a_window_is_refused_in_the_words_of_its_options(
+    before: dict[str, Any], after: dict[str, Any], change: str
+) -> None:
+    def counts(options: dict[str, Any]) -> Callable[[Keyed], Any]:
+        return lambda letters: letters.window(Tumbling("1s"), **options).aggregate(count(), name="w")
+
+    message = await refusal(counts(before), counts(after))
+    assert re.findall("  - .*", message) == [f"  - w: {change}"]
 
 
 class Counts(KeyedProcess[str, str, int]):

@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from streamproc import App, Asap, Interval, PipelineError, SettingsError, Sliding, Tumbling, count
+from streamproc import (
+    App,
+    Asap,
+    Interval,
+    PipelineError,
+    Retry,
+    SettingsError,
+    Sliding,
+    Tumbling,
+    UnknownAttributeError,
+    count,
+)
 from streamproc.connectors.memory import MemorySink, MemorySource
 
 
@@ -132,7 +143,7 @@ def no_aggregate(app: App) -> None:
         (keep_without_inverse, "keep= needs inverse="),
         (no_function, "map-1: expected a function, got 7"),
         (policy, "on_error is 'ignore'"),
-        (async_state, "state is only safe in a plain one"),
+        (async_state, "update_state_by_key-1: fn is <function .*>: expected a plain function, no async def: await in"),
     ],
 )
 def test_wrong_use_is_refused(build: Callable[[App], None], message: str) -> None:
@@ -155,4 +166,86 @@ def test_an_unknown_setting_is_refused_with_a_suggestion(monkeypatch: pytest.Mon
 @pytest.mark.parametrize("name", ["", "my app", "../up", ".hidden"])
 def test_an_app_needs_a_name_that_can_be_a_directory(name: str) -> None:
     with pytest.raises(PipelineError, match="the app's name"):
+        App(name)
+
+
+def numbers() -> Any:
+    """Return a stream; any method can be called in any way."""
+    return app().source(MemorySource[int]())
+
+
+def keyed() -> Any:
+    return numbers().key_by(str)
+
+
+async def look_up(number: int) -> int:
+    return number
+
+
+WRONG_OPTIONS: list[tuple[Callable[[], object], str]] = [
+    (lambda: numbers().event_time(int, out_of_order="1s"), "no option 'out_of_order': did you mean 'out_of_orderness'"),
+    (lambda: numbers().reduce_by_window(max, "1s", invers=min), "no option 'invers': did you mean 'inverse'"),
+    (lambda: keyed().update_state_by_key(max, init={}), "no option 'init': did you mean 'initial'"),
+    (lambda: keyed().batch(3, withn="1s"), "batch has no option 'withn': did you mean 'within'"),
+    (
+        lambda: numbers().deduplicate(key=str, within="1s"),
+        "deduplicate has no option 'key': it has by, within, name, on_error",
+    ),
+    (lambda: numbers().map(str, name=5), "the operator name 5: expected text of letters, digits, '_', '.' and '-'"),
+    (
+        lambda: keyed().update_state_by_key(max, initial=[1]),
+        r"initial is \[1\]: expected a dict of states by their keys",
+    ),
+    (lambda: keyed().update_state_by_key(max, every_batch="no"), "every_batch is 'no': expected True or False"),
+    (lambda: numbers().split([str]), r"split: expected a dict of predicates by the names of outputs, got \[<class"),
+    (
+        lambda: numbers().map(look_up, concurrency="5"),
+        "map-1: concurrency is '5': expected a whole number of at least 1",
+    ),
+    (lambda: numbers().map(look_up, ordered="no"), "map-1: ordered is 'no': expected True or False"),
+    (lambda: numbers().map(look_up, retry=3), r"map-1: retry is 3: expected Retry\(…\)"),
+    (lambda: Retry(0), "Retry: attempts is 0: expected a whole number of at least 1"),
+    (lambda: numbers().union([numbers()]), r"union of <Stream .*> and \[<Stream .*>\]: the other is no stream"),
+    (lambda: keyed().join(5), "join of <KeyedStream .*> and 5: the other is no stream"),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), WRONG_OPTIONS)
+def test_wrong_options_are_refused_and_told_what_is_expected(build: Callable[[], object], message: str) -> None:
+    with pytest.raises(PipelineError, match=message):
+        build()
+
+
+WRONG_METHODS: list[tuple[Callable[[], object], str]] = [
+    (lambda: numbers().map_values(str), r"map_values\(\) works by key, but <Stream source-1> has no keys"),
+    (lambda: numbers().flatmap(list), r"<Stream source-1> has no operator 'flatmap': did you mean flat_map\(\)\?"),
+    (
+        lambda: keyed().map_value(str),
+        r"<KeyedStream key_by-1> has no operator 'map_value': did you mean map_values\(\)",
+    ),
+    (lambda: numbers().explode(), "<Stream source-1> has no operator 'explode'$"),
+    (
+        lambda: keyed().rate_limit(1, per="1s").map_values(str).excess(),
+        r"<KeyedStream map_values-1> has no excess\(\): call it on what rate_limit\(\) has returned",
+    ),
+    (lambda: numbers().output(5), r"<Stream source-1> has no output\(\): call it on what process\(\) has returned"),
+]
+
+
+@pytest.mark.parametrize(("build", "message"), WRONG_METHODS)
+def test_what_a_stream_does_not_have_is_an_error_that_says_where_it_is(
+    build: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(UnknownAttributeError, match=message):
+        build()
+
+
+def test_a_stream_can_be_asked_what_operators_it_has() -> None:
+    assert not hasattr(numbers(), "map_values")
+    assert hasattr(keyed(), "map_values")
+
+
+@pytest.mark.parametrize("name", [5, None])
+def test_the_name_of_an_app_is_text(name: Any) -> None:
+    with pytest.raises(PipelineError, match=f"the app's name {name}: expected text of letters"):
         App(name)

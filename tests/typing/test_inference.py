@@ -6,9 +6,13 @@ Run as a test it shows that the pipelines can be built, too.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
 from typing import assert_type
 
 from streamproc import (
+    Aggregate,
+    Aggregates,
     App,
     KeyedProcess,
     KeyedStream,
@@ -28,6 +32,9 @@ from streamproc import (
     WindowResults,
     collect,
     count,
+    max_of,
+    mean_of,
+    min_of,
     sum_of,
 )
 from streamproc.codecs import json_decoder
@@ -179,6 +186,94 @@ def test_ready_made_operators_with_state() -> None:
     assert_type(keyed.running(sum_of(spent_of)), KeyedStream[str, float])
     assert_type(keyed.rate_limit(10, per="1s"), RateLimitedStream[str, Click])
     assert_type(keyed.rate_limit(10, per="1s").excess(), KeyedStream[str, Click])
+
+
+class Maybe(KeyedProcess[str, Click, str]):
+    latest = Value(float, default=None, ttl="1h")
+    union = Value(int | None, default=None, ttl="1h")
+    declared: Value[int | None] = Value(int | None, default=None)
+    mixed: List[int | str] = List(int | str)
+    by_page: Map[str, int | None] = Map(str, int | None)
+    either: Output[int | Click] = Output(int | Click)
+
+    def process(self, context: ProcessContext[str], click: Click) -> Iterable[str]:
+        assert_type(context.value(self.latest).get(), float | None)
+        context.value(self.latest).set(click.spent)
+        context.value(self.union).set(1)
+        assert_type(context.value(self.declared).get(), int | None)
+        assert_type(list(context.list(self.mixed)), list[int | str])
+        assert_type(context.map(self.by_page).get(click.page), int | None)
+        context.output(self.either, click)
+        return []
+
+
+def test_a_state_variable_can_be_of_a_union() -> None:
+    results = clicks().key_by(lambda click: click.user).process(Maybe())
+    assert_type(results.output(Maybe.either), KeyedStream[str, int | Click])
+
+
+class Sale(Record):
+    item: str
+    price: Decimal
+    at: datetime
+
+
+def price_of(sale: Sale) -> Decimal:
+    return sale.price
+
+
+def test_aggregates_have_the_type_of_what_they_take() -> None:
+    windows = App("typing").source(MemorySource[Sale]()).window(Tumbling("1m"))
+    assert_type(windows.aggregate(min_of(lambda sale: sale.item)), WindowResults[Sale, str])
+    assert_type(windows.aggregate(max_of(lambda sale: sale.at)), WindowResults[Sale, datetime])
+    assert_type(
+        windows.aggregate(max_of(lambda sale: (sale.price, sale.item))), WindowResults[Sale, tuple[Decimal, str]]
+    )
+    assert_type(windows.aggregate(sum_of(price_of)), WindowResults[Sale, Decimal])
+    assert_type(windows.aggregate(mean_of(lambda sale: sale.price)), WindowResults[Sale, Decimal])
+    assert_type(windows.aggregate(sum_of(lambda sale: len(sale.item))), WindowResults[Sale, int])
+    assert_type(windows.aggregate(mean_of(lambda sale: len(sale.item))), WindowResults[Sale, float])
+    assert_type(windows.aggregate(least=min_of(lambda sale: sale.at)), WindowResults[Sale, Aggregates])
+
+
+def total_with(total: Decimal, sale: Sale) -> Decimal:
+    return total + sale.price
+
+
+def plus(total: Decimal, more: Decimal) -> Decimal:
+    return total + more
+
+
+def minus(total: Decimal, less: Decimal) -> Decimal:
+    return total - less
+
+
+def rounded(total: Decimal) -> int:
+    return round(total)
+
+
+def test_the_result_of_an_own_aggregate_is_its_accumulator_unless_a_function_makes_another() -> None:
+    assert_type(Aggregate("total", price_of, total_with, plus), Aggregate[Sale, Decimal, Decimal])
+    assert_type(Aggregate("total", price_of, total_with, plus, rounded), Aggregate[Sale, Decimal, int])
+    assert_type(Aggregate("total", price_of, total_with, plus, inverse=minus), Aggregate[Sale, Decimal, Decimal])
+    longest: Aggregate[str, int, int] = Aggregate("longest", len, lambda most, text: max(most, len(text)), max)
+    assert longest.result(longest.add(longest.create("a"), "bcd")) == 3
+
+
+def time_of(record: tuple[int, Sale]) -> int:
+    return record[0]
+
+
+def later(time: int, record: tuple[int, Sale]) -> int:
+    return max(time, record[0])
+
+
+def test_a_timed_aggregate_gets_timestamps_with_the_values_of_the_stream() -> None:
+    latest = Aggregate("latest", time_of, later, max, timed=True)
+    assert_type(latest, Aggregate[Sale, int, int])
+    assert_type(Aggregate("latest", time_of, later, max, str, timed=True), Aggregate[Sale, int, str])
+    sales = App("typing").source(MemorySource[Sale]())
+    assert_type(sales.window(Tumbling("1m")).aggregate(latest), WindowResults[Sale, int])
 
 
 def test_sinks_take_what_the_stream_has() -> None:

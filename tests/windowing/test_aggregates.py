@@ -222,7 +222,7 @@ def test_other_things_that_can_be_added_stay_what_they_are() -> None:
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (lambda: top_k(0), r"top_k\(0\): expected at least 1"),
+        (lambda: top_k(0), "top_k: k is 0: expected a whole number of at least 1"),
         (lambda: quantile(95), r"expected numbers from 0 to 1, got \[95\]"),
         (lambda: quantiles([]), "expected numbers from 0 to 1, got none"),
         (lambda: quantile(0.5, error=0), r"quantile\(error=0\): expected at least 1e-06 and less than 1"),

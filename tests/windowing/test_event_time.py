@@ -259,7 +259,7 @@ def test_a_datetime_with_a_zone_is_exact_to_the_millisecond(ms: int, microsecond
     ("time", "message"),
     [
         ("noon", "event time 'noon' is of type str"),
-        (datetime(2026, 1, 1), "expected epoch milliseconds as an int, or a datetime with a time zone"),  # noqa: DTZ001 - it has none
+        (datetime(2026, 1, 1), r"has no time zone: give it one, as in time.replace\(tzinfo=UTC\)"),  # noqa: DTZ001 - it has none
         (True, "is of type bool"),
         (-1, "is not between 1970 and 9999"),
         (10**18, "is it in milliseconds"),

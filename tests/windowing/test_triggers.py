@@ -337,7 +337,7 @@ WRONG: list[tuple[Callable[[], object], str]] = [
     (lambda: AfterCount(0), r"AfterCount\(0\): expected at least 1"),
     (lambda: AfterCount(-1), r"AfterCount\(-1\): expected at least 1"),
     (lambda: AfterDelay("0s"), "the delay of AfterDelay is '0s': expected more than zero"),
-    (lambda: AfterDelay("soon"), "the delay of AfterDelay is 'soon': expected a timedelta or text such as"),
+    (lambda: AfterDelay("soon"), "the delay of AfterDelay is 'soon': expected a timedelta, or text such as"),
     (AnyOf, r"AnyOf\(\) needs at least one trigger"),
     (AllOf, r"AllOf\(\) needs at least one trigger"),
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -33,6 +34,12 @@ from streamproc import (
     WindowResult,
     count,
     dead_letter,
+    distinct_count,
+    histogram,
+    quantile,
+    quantiles,
+    top_k,
+    variance_of,
 )
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import run
@@ -40,7 +47,7 @@ from streamproc.windowing import WindowAssigner
 
 Build = Callable[[], object]
 
-DURATION = 'expected a timedelta or text such as "500ms", "5s", "1m30s", "2h"'
+DURATION = 'expected a timedelta, or text such as "500ms", "1m30s", "2h" with the units ms, s, m, h, d'
 
 
 def numbers() -> Any:
@@ -63,6 +70,8 @@ ASSIGNERS: list[tuple[Build, str]] = [
     (lambda: Tumbling("-1s"), f"the window's size is '-1s': {DURATION}"),
     (lambda: Tumbling("10"), f"the window's size is '10': {DURATION}"),
     (lambda: any_of(Tumbling, 10), f"the window's size is 10: {DURATION}"),
+    (lambda: Tumbling("10min"), f"the window's size is '10min': {DURATION}"),
+    (lambda: Tumbling("1w"), f"the window's size is '1w': {DURATION}"),
     (lambda: Tumbling(timedelta(seconds=-1)), "expected more than zero"),
     (lambda: Tumbling(timedelta(microseconds=5)), "the finest unit is a millisecond"),
     (lambda: Tumbling("1s", offset=timedelta(seconds=-1)), "the window's offset is .*: expected zero or more"),
@@ -88,13 +97,23 @@ ASSIGNERS: list[tuple[Build, str]] = [
 ]
 
 OPTIONS: list[tuple[Build, str]] = [
-    (lambda: window(5), r"""window: expected Tumbling\("10s"\), Session\("30m"\), … or a length, got 5"""),
+    (lambda: window(10, 5), f"the window's length is 10: {DURATION}"),
+    (lambda: window(None), r"""window: expected Tumbling\("10s"\), Session\("30m"\), … or a length, got None"""),
     (lambda: window("soon"), f"the window's length is 'soon': {DURATION}"),
     (lambda: window(Session), "or a length, got <class"),
     (lambda: window(Tumbling("1s"), "1s"), r"a slide belongs to a length; Sliding\(…\) has its own"),
     (lambda: window(allowed_latenes="1s"), "no option 'allowed_latenes': did you mean 'allowed_lateness'"),
     (lambda: window(name="sums"), r"window has no option 'name': give it to the aggregate\(…\) or"),
-    (lambda: window("1s", emit="final"), "window has no option 'emit'"),
+    (
+        lambda: window("1s", "1s", allowed_lateness="1s"),
+        r"window\('1s'\) has no option 'allowed_lateness': it gives the elements of each window again. Windows that ",
+    ),
+    (lambda: numbers().key_by(str).window("1s", emit="final"), r"window\('1s'\) has no option 'emit'"),
+    (
+        lambda: window().aggregate(count(), allowed_lateness="1s"),
+        r"aggregate has no option 'allowed_lateness': give it to the window\(…\) before",
+    ),
+    (lambda: window().aggregate(n=count(), emit="final"), r"'emit': give it to the window\(…\) before"),
     (lambda: window(allowed_lateness=5), f"allowed_lateness is 5: {DURATION}"),
     (lambda: window(allowed_lateness=None), f"allowed_lateness is None: {DURATION}"),
     (lambda: window(allowed_lateness=timedelta(seconds=-1)), "allowed_lateness is .*: expected zero or more"),
@@ -102,8 +121,8 @@ OPTIONS: list[tuple[Build, str]] = [
     (lambda: window(result_time="start"), "result_time is 'start': expected 'end', 'earliest', 'latest'"),
     (lambda: window(emit="finally"), "emit is 'finally': expected 'final', 'update'"),
     (lambda: window(emit="final", trigger=AtWatermark()), "emit= is a name for a trigger: give one of emit= and trigg"),
-    (lambda: window(trigger="5s"), r"trigger is '5s': expected AtWatermark\(…\), AfterCount\(…\) or another"),
-    (lambda: window(trigger=AtWatermark), r"trigger is <class .*AtWatermark'>: expected AtWatermark\(…\)"),
+    (lambda: window(trigger="5s"), r"window: '5s' is no trigger: expected AfterCount\(100\), AfterDelay"),
+    (lambda: window(trigger=AtWatermark), r"window: <class .*AtWatermark'> is no trigger"),
     (
         lambda: window(Count(3), emit="update", allowed_lateness="1s"),
         r"window\(Count\(…\), emit, allowed_lateness=…\): windows of so many records give one result, when they have",
@@ -148,7 +167,33 @@ WHAT_A_TYPE_CHECKER_FINDS: list[tuple[Build, str]] = [
     (lambda: any_of(Count, 2.5), r"Count\(2.5, every=2.5\): expected 1 <= every <= n, as integers"),
     (lambda: any_of(Calendar, "day", None), "there is no time zone None"),
     (lambda: window(Tumbling).aggregate(count()), "or a length, got <class '.*Tumbling'>"),
-    (lambda: window().reduce(7), "reduce: expected a function of two values, got 7"),
+    (lambda: any_of(quantile, "0.5"), r"quantiles: expected a list of numbers, got \['0.5'\]"),
+    (lambda: any_of(quantiles, 0.5), "quantiles: expected a list of numbers, got 0.5"),
+    (lambda: any_of(quantile, 0.5, error="1%"), r"quantile\(error='1%'\): expected at least 1e-06 and less than 1"),
+    (lambda: any_of(histogram, 5), "histogram: expected a list of numbers, got 5"),
+    (lambda: any_of(histogram, ["a"]), r"histogram: expected a list of numbers, got \['a'\]"),
+    (lambda: any_of(top_k, "3"), "top_k: k is '3': expected a whole number of at least 1"),
+    (lambda: any_of(top_k, 2.5), "top_k: k is 2.5: expected a whole number of at least 1"),
+    (lambda: any_of(variance_of, abs, population="no"), "variance_of: population is 'no': expected True or False"),
+    (lambda: any_of(distinct_count, approximate=0.01), "approximate is 0.01: expected True or False"),
+    (lambda: any_of(Session, "1s", touching="yes"), "the session's touching is 'yes': expected True or False"),
+    (lambda: any_of(Session, "1s", touching=5), "the session's touching is 5: expected True or False"),
+    (lambda: any_of(Calendar, "day", UTC), "there is no time zone datetime.timezone.utc"),
+    (
+        lambda: window("1s", "1s").aggregate(count()),
+        r"""<Stream window-1> has no aggregate\(\): call it on windows such as window\(Tumbling\("1m"\)\)""",
+    ),
+    (
+        lambda: window().aggregate(count()).map(str).late(),
+        r"<Stream map-1> has no late\(\): call it on what aggregate\(\) or reduce\(\) of windows has returned",
+    ),
+    (
+        lambda: numbers().key_by(str).window(Tumbling("1s")).aggregate(count()).map_values(str).late(),
+        r"<KeyedStream map_values-1> has no late\(\): call it on what aggregate\(\) or reduce\(\)",
+    ),
+    (lambda: window().agregate(count()), r"windows have no agregate\(\): did you mean 'aggregate'"),
+    (lambda: window().aggregate(n=count(), into=dict), "aggregate: dict has no field 'n': it has none"),
+    (lambda: window().aggregate(n=count(), into=5), "into is 5: expected a class, such as a Record with a field for"),
     (
         lambda: window().map(str),
         r"map\(\) works on the results of windows: call aggregate\(...\) or reduce\(...\) before",
@@ -164,6 +209,16 @@ WHAT_A_TYPE_CHECKER_FINDS: list[tuple[Build, str]] = [
 def test_what_a_type_checker_finds_is_refused_too(build: Build, message: str) -> None:
     with pytest.raises(PipelineError, match=message):
         build()
+
+
+def test_windows_can_be_asked_what_methods_they_have() -> None:
+    windows = window()
+    assert hasattr(windows, "aggregate")
+    assert not hasattr(windows, "map")
+
+
+def test_a_calendar_takes_a_time_zone_by_its_name_or_itself() -> None:
+    assert Calendar("day", ZoneInfo("Europe/Berlin")) == Calendar("day", "Europe/Berlin")
 
 
 @pytest.mark.parametrize("assigner", [Global(), LookBack("1s"), Session("1s"), Calendar("day"), Sliding("1s", "1s")])

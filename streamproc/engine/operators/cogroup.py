@@ -8,6 +8,7 @@ from typing import Any
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import CoGroup
 from streamproc.engine.failures import Failures
+from streamproc.engine.operators.good_keys import refusal_of
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 from streamproc.watermark import merge
@@ -29,7 +30,8 @@ class CoGroupOperator(Operator):
                 try:
                     group = groups.get(key)
                 except TypeError as error:  # the key is unhashable
-                    self._failures.handle(run, error, (key, value), batch.origins, row)
+                    refusal = refusal_of(key) or error
+                    self._failures.handle(run, refusal, (key, value), batch.origins, row, of_key=True)
                     continue
                 if group is None:
                     group = groups[key] = ([], [])

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import AggregateBatch, CombineByKey, Node
 from streamproc.engine.failures import Failures
+from streamproc.engine.operators.good_keys import refusal_of
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
 from streamproc.windowing.aggregates import Aggregate, Several, identity
@@ -69,7 +70,10 @@ class Combiner:
             except Exception as error:  # noqa: BLE001 - the policy decides
                 row = len(values) - length_hint(rows) - 1
                 failed.append(row)
-                self._failures_of(error).handle(run, error, values[row], batch.origins, row)
+                refusal = refusal_of(key)
+                self._failures_of(error).handle(
+                    run, refusal or error, values[row], batch.origins, row, of_key=refusal is not None
+                )
         return found, failed
 
     def _failures_of(self, error: Exception) -> Failures:

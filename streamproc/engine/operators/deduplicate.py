@@ -91,7 +91,7 @@ class DeduplicateOperator(Operator):
         try:
             self._seen.load(keys)
         except (EncodeError, TypeError):
-            refused = refused_rows(run, batch.take(rows), keys, self._failures, by_type=True)
+            refused = refused_rows(run, batch.take(rows), keys, self._failures, by_type=True, of_key=False)
             good = [place for place in range(len(rows)) if place not in refused]
             rows, keys = [rows[place] for place in good], [keys[place] for place in good]
             self._seen.load(keys)

@@ -193,7 +193,9 @@ def to_timestamp(time: Any) -> int:
         TypeError: It is neither an integer nor a `datetime` with a time zone.
         ValueError: It is before 1970 or after the year 9999.
     """
-    if isinstance(time, datetime) and time.tzinfo is not None:
+    if isinstance(time, datetime):
+        if time.tzinfo is None:
+            raise TypeError(f"event time {time!r} has no time zone: give it one, as in time.replace(tzinfo=UTC)")
         time = (time - _EPOCH) // timedelta(milliseconds=1)
     if type(time) is not int:
         raise TypeError(

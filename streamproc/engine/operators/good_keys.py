@@ -13,7 +13,7 @@ from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError
 from streamproc.state.keys import decode_key, encode_key
 
-__all__ = ["check_keys", "refused_rows", "with_good_keys"]
+__all__ = ["check_keys", "refusal_of", "refused_rows", "with_good_keys"]
 
 _PLAIN: Final = frozenset({str, bytes, NoneType})
 _TOLD_APART: Final = (_PLAIN | {int}, _PLAIN | {bool})
@@ -38,6 +38,18 @@ def is_told_apart(keys: Sequence[Any]) -> bool:
     if kinds == {tuple}:
         kinds = set(map(type, chain.from_iterable(keys)))
     return any(kinds <= allowed for allowed in _TOLD_APART)
+
+
+def refusal_of(key: Any) -> EncodeError | None:
+    """Return why a key can't even be looked up: it is unhashable. None for one that can."""
+    try:
+        hash(key)
+    except TypeError:
+        try:
+            encode_key(key)
+        except EncodeError as error:
+            return error
+    return None
 
 
 def with_good_keys(
@@ -73,7 +85,13 @@ def with_good_keys(
 
 
 def refused_rows(
-    run: BatchRun, batch: Batch, keys: Sequence[Any], failures: Failures, *, by_type: bool = False
+    run: BatchRun,
+    batch: Batch,
+    keys: Sequence[Any],
+    failures: Failures,
+    *,
+    by_type: bool = False,
+    of_key: bool = True,
 ) -> set[int]:
     """Have the rows of a batch fail whose keys can't be written, and return their numbers.
 
@@ -86,6 +104,7 @@ def refused_rows(
         keys: The key of each.
         failures: The operator's error policy.
         by_type: Whether the operator tells keys apart that are equal but of different types.
+        of_key: Whether it is the keys of the stream that are refused, and not what the operator's function has made.
     """
     refused: set[int] = set()
     elements = batch.rows()
@@ -100,6 +119,6 @@ def refused_rows(
                     "key: make the keys of a stream of one type, such as float(key)"
                 )
         except EncodeError as error:
-            failures.handle(run, error, elements[row], batch.origins, row)
+            failures.handle(run, error, elements[row], batch.origins, row, of_key=of_key)
             refused.add(row)
     return refused

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, Unpack, overload
 
-from streamproc.errors import PipelineError
+from streamproc.arguments import check_plain
 
 __all__ = ["Aggregate", "identity", "reducing"]
 
@@ -28,6 +28,17 @@ R = TypeVar("R")
 def identity(value: Any) -> Any:
     """Return the value itself: the first accumulator, or the result, where nothing has to be done."""
     return value
+
+
+if TYPE_CHECKING:
+
+    class _Options(TypedDict, Generic[A], total=False):
+        """What an `Aggregate` can be given by name."""
+
+        copy: Callable[[A], A]
+        inverse: Callable[[A, A], A] | None
+        grows: bool
+        by: Callable[..., Any] | None
 
 
 @dataclass(frozen=True)
@@ -68,6 +79,65 @@ class Aggregate(Generic[V, A, R]):
     grows: bool = False
     by: Callable[..., Any] | None = None
 
+    if TYPE_CHECKING:
+        # Without a result function the result is the accumulator; ``timed`` adds the timestamp. The type of ``self``
+        # has variables of the class, which pyright advises against: with others neither it nor mypy would go by what
+        # the caller declares.
+
+        @overload
+        def __init__(
+            self: Aggregate[V, A, A],  # pyright: ignore[reportInvalidTypeVarUse]
+            name: str,
+            create: Callable[[V], A],
+            add: Callable[[A, V], A],
+            merge: Callable[[A, A], A],
+            *,
+            timed: Literal[False] = ...,
+            **options: Unpack[_Options[A]],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            name: str,
+            create: Callable[[V], A],
+            add: Callable[[A, V], A],
+            merge: Callable[[A, A], A],
+            result: Callable[[A], R],
+            *,
+            timed: Literal[False] = ...,
+            **options: Unpack[_Options[A]],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self: Aggregate[V, A, A],  # pyright: ignore[reportInvalidTypeVarUse]
+            name: str,
+            create: Callable[[tuple[int, V]], A],
+            add: Callable[[A, tuple[int, V]], A],
+            merge: Callable[[A, A], A],
+            *,
+            timed: Literal[True],
+            **options: Unpack[_Options[A]],
+        ) -> None: ...
+        @overload
+        def __init__(
+            self,
+            name: str,
+            create: Callable[[tuple[int, V]], A],
+            add: Callable[[A, tuple[int, V]], A],
+            merge: Callable[[A, A], A],
+            result: Callable[[A], R],
+            *,
+            timed: Literal[True],
+            **options: Unpack[_Options[A]],
+        ) -> None: ...
+        def __init__(self, *_: Any, **__: Any) -> None: ...
+
+    def __post_init__(self) -> None:
+        for what in ("by", "create", "add", "merge", "result", "copy", "inverse"):
+            fn = getattr(self, what)
+            if fn is not None or what not in {"by", "inverse"}:
+                check_plain(f"the aggregate {self.name!r}: {what}", fn)
+
 
 def reducing(fn: Callable[[V, V], V]) -> Aggregate[V, Any, V]:
     """Reduce values with an associative function of two of them, earlier one first.
@@ -77,6 +147,5 @@ def reducing(fn: Callable[[V, V], V]) -> Aggregate[V, Any, V]:
         >>> joined.add(joined.create("a"), "b")
         'ab'
     """
-    if not callable(fn):  # pyright: ignore[reportUnnecessaryComparison]
-        raise PipelineError(f"reduce: expected a function of two values, got {fn!r}")
+    check_plain("reduce: fn", fn)
     return Aggregate("reduce", identity, fn, fn, copy=identity, by=fn)

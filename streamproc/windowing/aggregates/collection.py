@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar, overload
 
+from streamproc.arguments import check_flag
 from streamproc.windowing.aggregates import hyperloglog
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 from streamproc.windowing.aggregates.counts import add_counts, take_counts
@@ -71,6 +72,7 @@ def distinct_count(by: Callable[[V], Any] = identity, *, approximate: bool = Fal
         >>> run(["a", "b", "a"], lambda s: s.window(Tumbling("1s")).aggregate(distinct_count()))
         [WindowResult(start=0, end=1000, value=2)]
     """
+    check_flag("distinct_count: approximate", approximate)
     if not approximate:
         return _counting(len, by)
 

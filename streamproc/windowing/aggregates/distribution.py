@@ -14,8 +14,10 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from itertools import accumulate, pairwise
 from math import ceil, exp, isnan, log, log1p
+from numbers import Real
 from typing import Any, TypeVar
 
 from streamproc.errors import PipelineError
@@ -86,7 +88,7 @@ def histogram(edges: Sequence[float], by: Callable[[V], float] = identity) -> Ag
         >>> run([5, 10, 99, 100], lambda s: s.window(Tumbling("1s")).aggregate(histogram([10, 100])))
         [WindowResult(start=0, end=1000, value=[1, 2, 1])]
     """
-    borders = list(edges)
+    borders = _numbers("histogram", edges)
     if not borders or any(map(isnan, borders)) or any(low >= high for low, high in pairwise(borders)):
         raise PipelineError(f"histogram({borders}): expected edges in order, each above the one before")
 
@@ -110,14 +112,29 @@ def histogram(edges: Sequence[float], by: Callable[[V], float] = identity) -> Ag
     return Aggregate(name, create, add, merge, list, copy=list, inverse=inverse, by=by)
 
 
+def _numbers(where: str, given: Any) -> list[float]:
+    """Return numbers as a list.
+
+    Raises:
+        PipelineError: It is no list, or not all in it are numbers.
+    """
+    numbers: list[Any] = list(given) if hasattr(given, "__iter__") else [None]
+    if not all(isinstance(number, Real | Decimal) for number in numbers):
+        raise PipelineError(f"{where}: expected a list of numbers, got {given!r}")
+    return numbers
+
+
 def _quantiles(
     qs: Sequence[float], result: Callable[[list[float]], Any], by: Callable[[Any], float], error: float
 ) -> Aggregate[Any, Any, Any]:
-    wrong = [q for q in qs if not 0 <= q <= 1]
-    if wrong or not qs:
-        raise PipelineError(f"quantiles {list(qs)}: expected numbers from 0 to 1, got {wrong or 'none'}")
-    if not _LEAST_ERROR <= error < 1:
-        raise PipelineError(f"quantile(error={error}): expected at least {_LEAST_ERROR} and less than 1, such as 0.01")
+    parts = _numbers("quantiles", qs)
+    wrong = [q for q in parts if not 0 <= q <= 1]
+    if wrong or not parts:
+        raise PipelineError(f"quantiles {parts}: expected numbers from 0 to 1, got {wrong or 'none'}")
+    if not isinstance(error, int | float) or not _LEAST_ERROR <= error < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise PipelineError(
+            f"quantile(error={error!r}): expected at least {_LEAST_ERROR} and less than 1, such as 0.01"
+        )
     # A bin reaches from its border to the next: ``growth`` times as far from zero, as a logarithm.
     growth = log1p(error) - log1p(-error)
     below_all = 1 - ceil(_LEAST / growth)
@@ -148,7 +165,7 @@ def _quantiles(
     def found(bins: dict[int, int]) -> Any:
         places = sorted(bins)
         through = list(accumulate(bins[place] for place in places))
-        return result([number_in(places[bisect_right(through, int(q * (through[-1] - 1)))]) for q in qs])
+        return result([number_in(places[bisect_right(through, int(q * (through[-1] - 1)))]) for q in parts])
 
     name = f"quantiles(error={error:g})"
     return Aggregate(name, create, add, add_counts, found, copy=dict, inverse=take_counts, by=by)

@@ -23,12 +23,15 @@ def exact(number: Any) -> Exact:
     """Return a number as a fraction; one that is neither integer nor float as the float that is nearest.
 
     Raises:
-        ValueError: It is not a number.
-        OverflowError: It is infinite.
+        ValueError: It is infinite, or not a number.
     """
     if type(number) is FRACTION:
         return number  # type: ignore[no-any-return]
-    return (number if isinstance(number, int | float) else float(number)).as_integer_ratio()
+    real = number if isinstance(number, int | float) else float(number)
+    try:
+        return real.as_integer_ratio()
+    except (OverflowError, ValueError):
+        raise ValueError(f"{number!r} is no number that can be added: expected a finite one") from None
 
 
 def scaled(number: float, denominator: int) -> int | None:
@@ -37,7 +40,7 @@ def scaled(number: float, denominator: int) -> int | None:
         # Exact: it changes nothing but the exponent.
         product = number * denominator
         numerator = int(product)
-    except OverflowError:
+    except (OverflowError, ValueError):
         return None
     return numerator if numerator == product else None
 

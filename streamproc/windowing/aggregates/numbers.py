@@ -12,18 +12,21 @@ A number that is infinite or not a number can't be added: it is a record on whic
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from math import nan
 from operator import add as plain_sum
 from operator import sub
 from typing import Any, TypeAlias, TypeVar
 
+from streamproc.arguments import check_flag
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 from streamproc.windowing.aggregates.exact import FRACTION, exact, minus, over, plus, scaled
 
 __all__ = ["count", "mean_of", "sum_of", "variance_of"]
 
 V = TypeVar("V")
-N = TypeVar("N", int, float)
+N = TypeVar("N", int, float, Decimal)
+M = TypeVar("M", float, Decimal)
 
 Moments: TypeAlias = tuple[int, int, int, int]
 """How many numbers, their sum, that of their squares, and the denominator of the first and, squared, of the second."""
@@ -57,7 +60,7 @@ def sum_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
     return Aggregate("sum", create, add, _plus, _value, copy=identity, inverse=_minus, by=by)
 
 
-def mean_of(by: Callable[[V], float]) -> Aggregate[V, Any, float]:
+def mean_of(by: Callable[[V], M]) -> Aggregate[V, Any, M]:
     """Average a number of all values; it is rounded once.
 
     Example:
@@ -77,7 +80,7 @@ def mean_of(by: Callable[[V], float]) -> Aggregate[V, Any, float]:
     def inverse(whole: tuple[Any, int], leaving: tuple[Any, int]) -> tuple[Any, int]:
         return _minus(whole[0], leaving[0]), whole[1] - leaving[1]
 
-    def result(so_far: tuple[Any, int]) -> float:
+    def result(so_far: tuple[Any, int]) -> Any:
         total, number = so_far
         return over(total, number) if type(total) is FRACTION else total / number
 
@@ -96,6 +99,7 @@ def variance_of(by: Callable[[V], float], *, population: bool = False) -> Aggreg
         >>> run([1, 2, 3], lambda s: s.window(Tumbling("1s")).aggregate(variance_of(lambda x: x)))
         [WindowResult(start=0, end=1000, value=1.0)]
     """
+    check_flag("variance_of: population", population)
 
     def create(value: V) -> Moments:
         return _moments(by(value))

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import replace
 from operator import itemgetter
-from typing import Any, TypeAlias, TypeVar, overload
+from typing import Any, Protocol, TypeAlias, TypeVar, overload
 
-from streamproc.errors import PipelineError
+from streamproc.arguments import check_count
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
 
 __all__ = ["first", "is_nan", "last", "max_of", "min_of", "rank", "top_k"]
 
 V = TypeVar("V")
 R = TypeVar("R")
-N = TypeVar("N", int, float)
+C = TypeVar("C", bound="Comparable")
 
 Entry: TypeAlias = tuple[Any, int, Any]
 """A value of `top_k`: what it is ordered by, minus its timestamp, and the value."""
 
 _place = itemgetter(0, 1)
+
+
+class Comparable(Protocol):
+    """What has an order: numbers, text, times, tuples."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
+    def __le__(self, other: Any, /) -> bool: ...
+    def __gt__(self, other: Any, /) -> bool: ...
+    def __ge__(self, other: Any, /) -> bool: ...
 
 
 def is_nan(value: object) -> bool:
@@ -43,36 +51,36 @@ def rank(found: R) -> R:
     return found
 
 
-def min_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
-    """Keep the smallest number of all values.
+def min_of(by: Callable[[V], C]) -> Aggregate[V, Any, C]:
+    """Keep the smallest of what a function takes of all values: numbers, text, times, or whatever else has an order.
 
     Example:
         >>> run([3, 1, 2], lambda s: s.window(Tumbling("1s")).aggregate(min_of(lambda x: x)))
         [WindowResult(start=0, end=1000, value=1)]
     """
 
-    def create(value: V) -> N:
+    def create(value: V) -> C:
         return rank(by(value))
 
-    def add(least: N, value: V) -> N:
+    def add(least: C, value: V) -> C:
         number = by(value)
         return least if number >= least else number if number < least else rank(number)
 
     return Aggregate("min", create, add, min, copy=identity, by=by)
 
 
-def max_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
-    """Keep the largest number of all values.
+def max_of(by: Callable[[V], C]) -> Aggregate[V, Any, C]:
+    """Keep the largest of what a function takes of all values: numbers, text, times, or whatever else has an order.
 
     Example:
         >>> run([1, 3, 2], lambda s: s.window(Tumbling("1s")).aggregate(max_of(lambda x: x)))
         [WindowResult(start=0, end=1000, value=3)]
     """
 
-    def create(value: V) -> N:
+    def create(value: V) -> C:
         return rank(by(value))
 
-    def add(most: N, value: V) -> N:
+    def add(most: C, value: V) -> C:
         number = by(value)
         return most if number <= most else number if number > most else rank(number)
 
@@ -153,8 +161,7 @@ def top_k(k: int, by: Callable[[V], Any] = identity) -> Aggregate[V, Any, list[V
         >>> run(["a", "ccc", "bb"], lambda s: s.window(Tumbling("1s")).aggregate(top_k(2, by=len)))
         [WindowResult(start=0, end=1000, value=['ccc', 'bb'])]
     """
-    if k < 1:
-        raise PipelineError(f"top_k({k}): expected at least 1")
+    check_count("top_k: k", k)
 
     def create(record: tuple[int, V]) -> list[Entry]:
         return [(rank(by(record[1])), -record[0], record[1])]
@@ -179,5 +186,4 @@ def top_k(k: int, by: Callable[[V], Any] = identity) -> Aggregate[V, Any, list[V
     def result(entries: list[Entry]) -> list[V]:
         return [value for _, _, value in reversed(entries)]
 
-    chosen: Aggregate[Any, list[Entry], list[V]] = Aggregate(f"top_k({k})", create, add, merge, result, copy=list)
-    return replace(chosen, timed=True, by=by)
+    return Aggregate(f"top_k({k})", create, add, merge, result, copy=list, timed=True, by=by)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
+from streamproc.arguments import suggestion
 from streamproc.errors import PipelineError
 from streamproc.values import NamedValues, class_with
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
@@ -148,12 +148,13 @@ def _maker(into: type[Any] | None, names: Sequence[str]) -> Callable[..., Any]:
         raise PipelineError(
             f"aggregate: into is {into!r}: expected a class, such as a Record with a field for each name"
         )
-    parameters = inspect.signature(into).parameters
+    try:
+        parameters: Mapping[str, inspect.Parameter] = inspect.signature(into).parameters
+    except ValueError:  # what Python doesn't know of some classes of its own, such as dict
+        parameters = {}
     for name in names:
         if name not in parameters:
-            close = difflib.get_close_matches(name, parameters, 1)
-            hint = f": did you mean {close[0]!r}?" if close else f": it has {', '.join(parameters) or 'none'}"
-            raise PipelineError(f"aggregate: {into.__qualname__} has no field {name!r}{hint}")
+            raise PipelineError(f"aggregate: {into.__qualname__} has no field {name!r}{suggestion(name, parameters)}")
     missing = [each.name for each in parameters.values() if each.name not in names and each.default is each.empty]
     if missing:
         raise PipelineError(
