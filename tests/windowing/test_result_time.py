@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamproc import AfterCount, App, Asap, AtWatermark, Global, Repeated, Session, Tumbling, WindowResult, count
+from streamproc import (
+    AfterCount,
+    App,
+    Asap,
+    AtWatermark,
+    Global,
+    LookBack,
+    Repeated,
+    Session,
+    Sliding,
+    Tumbling,
+    WindowResult,
+    count,
+)
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import Driver
 from streamproc.windowing import WindowAssigner, WindowTrigger
@@ -19,12 +33,14 @@ from tests.windowing.timestamps import WithTimestamp
 Timed = tuple[int, WindowResult[int]]
 
 
-async def results_of(assigner: WindowAssigner, times: list[list[int]], **options: Any) -> list[Timed]:
+async def results_of(
+    assigner: WindowAssigner, times: list[list[int]], *, bound: str = "100ms", **options: Any
+) -> list[Timed]:
     """Return the results of windows with their timestamps."""
     source, sink = MemorySource[int](times), MemorySink[tuple[int, Timed]]()
     source.close()
     app = App("times", trigger=Asap())
-    timed = app.source(source).event_time(lambda time: time, out_of_orderness="100ms")
+    timed = app.source(source).event_time(lambda time: time, out_of_orderness=bound)
     windows = timed.window(assigner, **options).aggregate(count())
     windows.key_by(lambda _: 0).process(WithTimestamp[WindowResult[int]]()).to(sink)
     driver = Driver(app)
@@ -44,6 +60,43 @@ async def test_results_have_the_time_that_is_asked_for(result_time: str, expecte
 async def test_the_global_window_has_no_end_so_its_results_have_the_latest_time() -> None:
     results = await results_of(Global(), [[5, 3], [8, 7]], trigger=Repeated(AfterCount(2)))
     assert [(time, result.value) for time, result in results] == [(5, 2), (8, 4)]
+
+
+@pytest.mark.parametrize("batches", [[[91, 100]], [[91], [100]], [[100], [91]]])
+async def test_a_window_that_looks_back_has_the_time_of_its_records_in_whatever_batches_they_come(
+    batches: list[list[int]],
+) -> None:
+    earliest = await results_of(LookBack("20ms"), batches, bound="10ms", result_time="earliest")
+    assert [(time, result.end, result.value) for time, result in earliest] == [(91, 92, 1), (91, 101, 2)]
+    latest = await results_of(LookBack("20ms"), batches, bound="10ms", result_time="latest")
+    assert [(time, result.end, result.value) for time, result in latest] == [(91, 92, 1), (100, 101, 2)]
+
+
+@pytest.mark.parametrize("assigner", [Tumbling("7ms"), Sliding("9ms", every="4ms"), Session("4ms"), LookBack("6ms")])
+@settings(max_examples=150, deadline=None)
+@given(
+    events=st.lists(st.tuples(st.integers(0, 60), st.integers(0, 8)), min_size=1, max_size=20),
+    borders=st.sets(st.integers(1, 20)),
+    result_time=st.sampled_from(["end", "earliest", "latest"]),
+    options=st.sampled_from([{}, {"emit": "final", "allowed_lateness": "5ms"}]),
+)
+def test_how_the_input_is_cut_into_batches_does_not_change_the_time_of_results(
+    assigner: WindowAssigner,
+    events: list[tuple[int, int]],
+    borders: set[int],
+    result_time: Any,
+    options: dict[str, Any],
+) -> None:
+    # In the order in which they come, none is further behind than the bound.
+    arrived = [time for time, _ in sorted(events, key=sum)]
+    cuts = [0, *sorted(border for border in borders if border < len(arrived)), len(arrived)]
+    pieces = [arrived[start:end] for start, end in pairwise(cuts)]
+
+    async def timed(batches: list[list[int]]) -> list[Timed]:
+        found = await results_of(assigner, batches, bound="8ms", result_time=result_time, **options)
+        return sorted(found, key=lambda result: (result[1].start, result[1].end))
+
+    assert asyncio.run(timed(pieces)) == asyncio.run(timed([arrived]))
 
 
 @settings(max_examples=300, deadline=None)
@@ -117,3 +170,20 @@ async def test_a_further_result_of_earliest_time_is_not_late_for_the_window_behi
             await driver.settle()
         assert [time for _, (time, _) in inside.values] == expected
         assert driver.metrics.operators["outer"].late == 0
+
+
+async def test_a_window_behind_one_that_holds_its_watermark_waits_without_turning_in_circles() -> None:
+    source, sink = MemorySource[int](), MemorySink[WindowResult[int]]()
+    app = App("behind", trigger=Asap())
+    timed = app.source(source).event_time(lambda time: time, idle_after="1m")
+    early = AtWatermark(early=AfterCount(2))
+    results = timed.window(Tumbling("1h"), trigger=early, result_time="earliest", panes="discarding").aggregate(count())
+    results.window(Tumbling("10m")).aggregate(count()).to(sink)
+    async with asyncio.timeout(10), Driver(app) as driver:
+        for batch in ([60_000, 61_000], [120_000]):
+            source.send(batch)
+            await driver.settle()
+        await driver.advance("30m")
+        assert sink.values == []
+        await driver.advance("30m")
+        assert sink.values == [WindowResult(0, 600_000, 2)]
