@@ -18,6 +18,7 @@ from streamproc import (
     AtWatermark,
     Global,
     LookBack,
+    OnClose,
     Repeated,
     Session,
     Sliding,
@@ -27,7 +28,7 @@ from streamproc import (
 )
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import Driver
-from streamproc.windowing import WindowAssigner, WindowTrigger
+from streamproc.windowing import WindowAssigner
 from tests.windowing.timestamps import WithTimestamp
 
 Timed = tuple[int, WindowResult[int]]
@@ -104,8 +105,21 @@ def test_how_the_input_is_cut_into_batches_does_not_change_the_time_of_results(
     batches=st.lists(st.lists(st.integers(0, 60), min_size=1, max_size=5), min_size=1, max_size=8),
     bound=st.sampled_from([0, 10, 60]),
     inner=st.sampled_from([Tumbling("7ms"), Session("4ms")]),
-    trigger=st.sampled_from([AtWatermark(), AtWatermark(early=AfterCount(2))]),
-    result_time=st.sampled_from(["earliest", "latest"]),
+    options=st.one_of(
+        st.fixed_dictionaries(
+            {
+                "trigger": st.sampled_from([AtWatermark(), AtWatermark(early=AfterCount(2))]),
+                "result_time": st.sampled_from(["earliest", "latest"]),
+            }
+        ),
+        st.fixed_dictionaries(
+            {
+                "trigger": st.sampled_from([OnClose(), Repeated(AfterCount(2))]),
+                "result_time": st.sampled_from(["end", "earliest", "latest"]),
+                "allowed_lateness": st.just("15ms"),
+            }
+        ),
+    ),
     panes=st.sampled_from(["accumulating", "discarding", "retracting"]),
     restart_after=st.integers(0, 8),
 )
@@ -113,15 +127,14 @@ def test_no_result_is_late_for_the_window_behind(
     batches: list[list[int]],
     bound: int,
     inner: WindowAssigner,
-    trigger: WindowTrigger,
-    result_time: Any,
+    options: dict[str, Any],
     panes: Any,
     restart_after: int,
 ) -> None:
     source, inside, outside = MemorySource[int](), MemorySink[Any](), MemorySink[WindowResult[int]]()
     app = App("behind", trigger=Asap())
     timed = app.source(source).event_time(lambda time: time, out_of_orderness=f"{bound}ms", idle_after=None)
-    results = timed.window(inner, trigger=trigger, result_time=result_time, panes=panes).aggregate(count())
+    results = timed.window(inner, panes=panes, **options).aggregate(count())
     results.key_by(lambda _: 0).process(WithTimestamp[WindowResult[int]]()).to(inside)
     behind = results.map(lambda result: result.value).window(Tumbling("2ms")).reduce(lambda a, b: a + b, name="outer")
     behind.to(outside)
@@ -187,3 +200,24 @@ async def test_a_window_behind_one_that_holds_its_watermark_waits_without_turnin
         assert sink.values == []
         await driver.advance("30m")
         assert sink.values == [WindowResult(0, 600_000, 2)]
+
+
+async def test_final_results_are_in_time_for_the_window_behind() -> None:
+    source, sink = MemorySource[int](), MemorySink[WindowResult[int]]()
+    app = App("behind", trigger=Asap())
+    timed = app.source(source).event_time(lambda time: time, idle_after="1m")
+    bills = timed.window(Tumbling("10s"), emit="final", allowed_lateness="1h").aggregate(count())
+    behind = bills.map(lambda bill: bill.value).window(Tumbling("1m")).reduce(lambda a, b: a + b, name="behind")
+    behind.to(sink)
+    driver = Driver(app)
+    async with asyncio.timeout(10), driver:
+        for seconds in (1, 2, 25, 3_700):
+            source.send([seconds * 1_000])
+            await driver.settle()
+        # One that is late for the first window's end, but not for its bill.
+        source.send([120_000])
+        await driver.settle()
+        assert sink.values == [WindowResult(0, 60_000, 3)]
+        await driver.advance("2m")
+        assert sink.values[1:] == [WindowResult(120_000, 180_000, 1)]
+        assert driver.metrics.operators["behind"].late == 0

@@ -36,7 +36,7 @@ from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
 from streamproc.windowing.assigners import LookBack, Session
 from streamproc.windowing.at_watermark import AtWatermark
-from streamproc.windowing.triggers import OnClose, WindowTrigger
+from streamproc.windowing.triggers import OnClose, OnUpdate, WindowTrigger
 from streamproc.windowing.windows import Pane, Timing, WindowResult
 
 __all__ = ["PanedWindowOperator"]
@@ -255,6 +255,9 @@ def _lag(node: PanedWindow) -> int:
     if isinstance(node.assigner, LookBack) and node.result_time == "earliest":
         # A record that is to come makes a window with those that came so long before it.
         return node.assigner.size_ms - 1
+    if node.result_time == "end" and not isinstance(node.trigger, AtWatermark | OnUpdate):
+        # What came in time may be given as late as when its window closes.
+        return node.allowed_lateness_ms
     return 0
 
 
