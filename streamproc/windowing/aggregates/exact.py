@@ -40,14 +40,14 @@ TO_28_DIGITS = Context(
 _LARGEST_EXPONENT = 6144
 
 Exact: TypeAlias = tuple[int, int]
-"""Numerator and denominator, which is a power of two (of Decimals also of ten); not always in lowest terms."""
+"""Numerator and denominator, which is a power of two; not always in lowest terms."""
 
 FRACTION: Any = tuple
 """The type of an `Exact`, of which a type checker doesn't know more: else it would ask what is in the tuple."""
 
 
 def exact(number: Any) -> Exact:
-    """Return a number as a fraction; one that is neither integer, float nor Decimal as the float that is nearest.
+    """Return a number as a fraction; one that is neither integer nor float as the float that is nearest.
 
     Raises:
         ValueError: It is not a number.
@@ -55,29 +55,7 @@ def exact(number: Any) -> Exact:
     """
     if type(number) is FRACTION:
         return number  # type: ignore[no-any-return]
-    if isinstance(number, Decimal):
-        return checked(number).as_integer_ratio()
     return (number if isinstance(number, int | float) else float(number)).as_integer_ratio()
-
-
-def checked(number: Decimal) -> Decimal:
-    """Return a Decimal that can be added.
-
-    Raises:
-        ValueError: It is infinite, not a number, or so large or small that a sum would have too many digits.
-    """
-    if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
-        raise ValueError(f"a Decimal that is infinite, not a number, or beyond 1E±{_LARGEST_EXPONENT} can't be added")
-    return number
-
-
-def decimal(number: Any) -> Any:
-    """Return what can be added to a Decimal: of an `Exact` of floats the Decimal that it is, else the number itself."""
-    if type(number) is not FRACTION:
-        return number
-    top, bottom = number
-    places = bottom.bit_length() - 1
-    return UNROUNDED.scaleb(Decimal(top * 5**places), -places)
 
 
 def scaled(number: float, denominator: int) -> int | None:
@@ -109,3 +87,25 @@ def minus(one: Exact, other: Exact) -> Exact:
 def over(number: Exact, count: int = 1) -> float:
     """Return a fraction, divided by a count, rounded to the nearest float."""
     return number[0] / (number[1] * count)
+
+
+def checked(number: Decimal) -> Decimal:
+    """Return a Decimal that can be added.
+
+    Raises:
+        ValueError: It is infinite, not a number, or so large or small that a sum would have too many digits.
+    """
+    if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise ValueError(
+            f"{number!r:.100} is no number that can be added: expected a finite one, not beyond 1E±{_LARGEST_EXPONENT}"
+        )
+    return number
+
+
+def decimal(number: Any) -> Any:
+    """Return what can be added to a Decimal: of an `Exact` of floats the Decimal that it is, else the number itself."""
+    if type(number) is not FRACTION:
+        return number
+    top, bottom = number
+    places = bottom.bit_length() - 1
+    return UNROUNDED.scaleb(Decimal(top * 5**places), -places)

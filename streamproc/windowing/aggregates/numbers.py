@@ -182,7 +182,7 @@ def _value(total: Any) -> Any:
 
 
 def _moments(number: Any) -> Moments:
-    top, bottom = exact(number)
+    top, bottom = checked(number).as_integer_ratio() if isinstance(number, Decimal) else exact(number)
     return 1, top, top * top, bottom
 
 
