@@ -69,6 +69,7 @@ class RollingWindowOperator(Operator):
             # If the input grows and is read on, no window holds what was given.
             for key in list(self._rolling):
                 self._rolling.delete(key)
+        run.counts[self._node.name]["panes"] += len(values)
         return Batch(values, keys if self._node.keyed else None, timestamps, watermark=batch.watermark)
 
     def next_watermark(self) -> int | None:
