@@ -162,8 +162,9 @@ class App:
         """Return the state that an operator of the running app has committed, key by key; read-only.
 
         Args:
-            operator: The operator's name: of a ``process``, ``update_state_by_key`` or ``map_with_state``.
-            variable: The state variable, as a `KeyedProcess` declares it, or its name; the others have ``"state"``.
+            operator: The operator's name: of a ``process``, ``update_state_by_key``, ``map_with_state`` or ``running``.
+            variable: The state variable, as a `KeyedProcess` declares it, or its name; the others have ``"state"``,
+                which of ``running`` is the last result.
 
         Raises:
             PipelineError: The app has not been started, or has no such operator or variable.
