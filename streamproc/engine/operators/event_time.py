@@ -73,6 +73,12 @@ class EventTimeOperator(Operator):
         """Return when the watermark is there if no records come."""
         return self._known().reaches(watermark, self._time)
 
+    @property
+    def watermark(self) -> int | None:
+        """The watermark of the last batch before the end of time; None before there is one."""
+        watermark: int | None = self._watermark.get(None)
+        return None if watermark == START_OF_TIME else watermark
+
     def progress(self) -> list[PartitionProgress]:
         """Return how far each partition has come."""
         return self._known().progress(self._time)
