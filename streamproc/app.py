@@ -27,7 +27,7 @@ from streamproc.engine.query import StateView
 from streamproc.engine.shard import Shard
 from streamproc.errors import PipelineError, StreamprocError
 from streamproc.eventtime.clock import Clock, SystemClock
-from streamproc.eventtime.partitions import PartitionProgress
+from streamproc.eventtime.partitions import EventTimeProgress
 from streamproc.io.source import Source, no_step
 from streamproc.logs import configure_logging
 from streamproc.metrics import JobMetrics
@@ -127,8 +127,8 @@ class App:
         return JobMetrics() if self._shard is None else self._shard.metrics
 
     @property
-    def event_time_progress(self) -> dict[str, list[PartitionProgress]]:
-        """How far each partition of the sources has come in event time, by the name of the ``event_time`` operator."""
+    def event_time_progress(self) -> dict[str, EventTimeProgress]:
+        """How far streams and the partitions of their sources have come, by the name of the ``event_time`` operator."""
         return {} if self._shard is None else self._shard.progress
 
     def explain_window(self, key: Any, time: int | datetime, *, operator: str | None = None) -> list[WindowExplanation]:
@@ -162,8 +162,9 @@ class App:
         """Return the state that an operator of the running app has committed, key by key; read-only.
 
         Args:
-            operator: The operator's name: of a ``process``, ``update_state_by_key`` or ``map_with_state``.
-            variable: The state variable, as a `KeyedProcess` declares it, or its name; the others have ``"state"``.
+            operator: The operator's name: of a ``process``, ``update_state_by_key``, ``map_with_state`` or ``running``.
+            variable: The state variable, as a `KeyedProcess` declares it, or its name; the others have ``"state"``,
+                which of ``running`` is the last result.
 
         Raises:
             PipelineError: The app has not been started, or has no such operator or variable.

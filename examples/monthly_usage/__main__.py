@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +17,9 @@ from streamproc.connectors.files import Csv, FileSource
 
 
 def main(
-    readings: Annotated[Path | None, typer.Argument(help="A CSV file; made-up readings by default.")] = None,
+    readings: Annotated[
+        Path | None, typer.Argument(help="A CSV file, as it is or .gz; made-up readings by default.")
+    ] = None,
     zone: Annotated[str, typer.Option(help="The time zone of months and days.")] = "Europe/Berlin",
     out: Annotated[Path | None, typer.Option(help="The directory for results; a new one in out/ by default.")] = None,
     state_dir: Annotated[Path | None, typer.Option(help="The directory for state; OUT/state by default.")] = None,
@@ -24,6 +28,8 @@ def main(
 
     Started again with the same --out, it goes on where it was, also after a crash.
     """
+    if readings is not None:
+        check_header(readings)
     results = out or new_directory("monthly_usage")
     made_up = readings is None
     if readings is None:
@@ -44,6 +50,20 @@ def main(
     app.run()
     late = app.metrics.operator("months").late
     print(f"{app.metrics.records:,} readings, {late:,} of them too late for their bill: see {results}")
+
+
+def check_header(readings: Path) -> None:
+    """Refuse a file whose first line doesn't name the columns: that line would be no reading, and nobody would know."""
+    open_file = gzip.open if readings.suffix == ".gz" else open
+    try:
+        with open_file(readings, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
+            header = next(csv.reader(file), list[str]())
+    except OSError as error:
+        raise typer.BadParameter(f"can't read {readings}: {error.strerror or error}") from None
+    if not set(Reading.__struct_fields__) <= set(header):
+        raise typer.BadParameter(
+            f"{readings} begins with {','.join(header)!r:.100}: expected a header with the columns customer, at and wh"
+        )
 
 
 def show_bills(bills: list[Bill], _batch: BatchInfo) -> None:

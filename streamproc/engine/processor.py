@@ -20,7 +20,7 @@ from streamproc.engine.operators.operator import AsyncOperator, OperatorContext,
 from streamproc.engine.run import BatchRun
 from streamproc.errors import OperatorError, PipelineError
 from streamproc.eventtime.clock import Clock
-from streamproc.eventtime.partitions import PartitionProgress
+from streamproc.eventtime.partitions import EventTimeProgress, PartitionProgress
 from streamproc.metrics import JobMetrics
 from streamproc.state.tables import Tables
 from streamproc.watermark import START_OF_TIME
@@ -110,10 +110,10 @@ class Processor:
         return reaches
 
     @property
-    def progress(self) -> dict[str, list[PartitionProgress]]:
-        """How far the partitions have come that each ``event_time`` reads, by its name."""
+    def progress(self) -> dict[str, EventTimeProgress]:
+        """How far the stream and the partitions have come that each ``event_time`` reads, by its name."""
         return {
-            name: operator.progress()
+            name: EventTimeProgress(operator.watermark, operator.progress())
             for name, _, operator in self._operators
             if isinstance(operator, EventTimeOperator)
         }

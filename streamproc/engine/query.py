@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Any, Generic, TypeAlias, TypeVar, cast
 
 from streamproc.dataflow.nodes import MapWithState, Node, Process, UpdateState
+from streamproc.dataflow.stateful_nodes import RunningAggregate
 from streamproc.dataflow.times import in_batch_time
 from streamproc.dataflow.variables import List, Map, TimeToLive, Variable
 from streamproc.engine.operators.expiry import is_expired
@@ -31,7 +32,10 @@ _Row: TypeAlias = tuple[Any, Any]
 _Scan: TypeAlias = Callable[[bytes, bytes], Iterator[_Row]]
 """Yields the entries of a variable between two bounds, without the variable's prefix."""
 _Live: TypeAlias = Callable[[Any], Any]
-"""Returns the value of an entry that may have a deadline; None if it has expired."""
+"""Returns what an entry shows: the value of one that has a deadline, None if it has expired; the result of one that is
+an accumulator."""
+_QUERIED = (Process, UpdateState, MapWithState, RunningAggregate)
+"""The operators whose state can be queried."""
 
 
 class StateView(Generic[K, V]):
@@ -118,7 +122,7 @@ class Queries:
     def __init__(
         self, operators: Iterable[Node], store: StateStore, now: Callable[[], int], check: Callable[[], None]
     ) -> None:
-        self._nodes = {node.name: node for node in operators if isinstance(node, Process | UpdateState | MapWithState)}
+        self._nodes = {node.name: node for node in operators if isinstance(node, _QUERIED)}
         self._store = store
         self._now = now
         self._check = check
@@ -158,8 +162,10 @@ class Queries:
             yield decode_parts(key, len(prefix))[0], decode_value(data)
 
     def _live(self, node: Node, ttl: TimeToLive | None) -> _Live:
-        """Return how to tell what has expired at this moment."""
+        """Return how to tell what has expired at this moment, and what an accumulator comes to."""
         self._check()
+        if isinstance(node, RunningAggregate):
+            return node.aggregate.result
         if ttl is None:
             return lambda value: value
         if ttl.by == "processing" or all(map(in_batch_time, node.inputs)):

@@ -29,7 +29,7 @@ from streamproc.engine.query import Queries
 from streamproc.engine.run import BatchRun
 from streamproc.engine.waiting import first, uncancelled
 from streamproc.errors import PipelineError, StopTimeoutError
-from streamproc.eventtime.partitions import PartitionProgress
+from streamproc.eventtime.partitions import EventTimeProgress
 from streamproc.io.sink import OutboxEntry
 from streamproc.io.source import JOURNAL_PARTITION
 from streamproc.metrics import BatchTimes, JobMetrics
@@ -98,8 +98,8 @@ class Shard:
         return self._tables
 
     @property
-    def progress(self) -> dict[str, list[PartitionProgress]]:
-        """How far the partitions have come that each ``event_time`` reads, by its name."""
+    def progress(self) -> dict[str, EventTimeProgress]:
+        """How far the stream and the partitions have come that each ``event_time`` reads, by its name."""
         return self._processor.progress
 
     def explain_window(self, key: Any, time: int, operator: str | None) -> list[WindowExplanation]:

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
 
-__all__ = ["Partition", "PartitionProgress", "PartitionWatermarks"]
+__all__ = ["EventTimeProgress", "Partition", "PartitionProgress", "PartitionWatermarks"]
 
 
 class Partition(NamedTuple):
@@ -61,6 +61,19 @@ class PartitionProgress:
     paused: bool
     ended: bool
     holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventTimeProgress:
+    """How far a stream has come in event time.
+
+    Attributes:
+        watermark: The watermark of the stream, in epoch milliseconds; None before there is one.
+        partitions: How far each partition has come that is read for it, in the order of their names.
+    """
+
+    watermark: int | None
+    partitions: list[PartitionProgress]
 
 
 class PartitionWatermarks:

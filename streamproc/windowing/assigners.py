@@ -247,7 +247,8 @@ class Count:
     """The last ``n`` records of each key, in the order in which they come, at every so many of them.
 
     By default windows don't overlap. As with Flink's ``countWindow``, the first ones hold less where ``every`` is less
-    than ``n``. When a bounded input ends, so does the last window, with what there is.
+    than ``n``. When a bounded input ends, so does the last window, with what there is. The ``start`` of a result is the
+    earliest timestamp of the window's records, its ``end`` a millisecond behind the latest.
 
     Example:
         >>> Count(100, every=10)
@@ -269,6 +270,9 @@ class Count:
 @dataclass(frozen=True, slots=True)
 class Global:
     """One window for all of a key's records; it ends with the input, and otherwise gives what its trigger says.
+
+    It reaches from the beginning of time to its end: the ``start`` and ``end`` of its results are ``-(1 << 62)`` and
+    ``1 << 62``, and their time is that of the latest record.
 
     Example:
         >>> Global()

@@ -45,7 +45,7 @@ async def test_an_empty_partition_does_not_hold_windows_open_for_ever(kafka: Kaf
         await closed.wait()
     # The first closes as partition 1 is idle, the second as both are: then time goes on with the clock.
     assert results == [WindowResult(0, 10, 2), WindowResult(10, 20, 1)]
-    read, empty = app.event_time_progress["times"]
+    read, empty = app.event_time_progress["times"].partitions
     assert (read.partition, read.newest, read.idle) == (f"{topic}/0", 15, True)
     assert (empty.partition, empty.newest, empty.idle) == (f"{topic}/1", None, True)
     app.stop()

@@ -21,6 +21,7 @@ from streamproc import (
     ProcessContext,
     StateView,
     Value,
+    mean_of,
 )
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.engine.operators import expiry
@@ -85,6 +86,16 @@ async def test_state_is_seen_key_by_key() -> None:
         assert list(run.app.query("totals").items()) == [("a", 3), ("b", 1)]
         assert run.app.query("numbered", "state").get("b") == 1
         assert driver.query("own", "letters").get("b") == ["bob"]
+
+
+async def test_of_a_running_aggregate_the_last_results_are_seen() -> None:
+    source = MemorySource[int]([[1, 2, 4, 9]])
+    app = App("query", trigger=Asap())
+    keyed = app.source(source).key_by(lambda number: number % 2)
+    keyed.running(mean_of(float), name="means").to(MemorySink())
+    async with Driver(app):
+        means = app.query("means")
+        assert (list(means.items()), means.get(1)) == ([(0, 3.0), (1, 5.0)], 5.0)
 
 
 async def test_views_have_the_types_of_their_variables() -> None:

@@ -9,6 +9,7 @@ import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import pairwise
 from math import floor, isnan, nan
@@ -93,6 +94,10 @@ def integer_of(item: Item) -> int:
     return item.integer
 
 
+def decimal_of(item: Item) -> Any:
+    return Decimal(item.number)
+
+
 def word_of(item: Item) -> str:
     return item.word
 
@@ -107,6 +112,18 @@ def integers(items: Sequence[Timed]) -> list[int]:
 
 def variance(items: Sequence[Timed]) -> float:
     return statistics.variance(numbers(items)) if len(items) > 1 else nan
+
+
+def same_fraction(found: Any, expected: Fraction) -> bool:
+    return isinstance(found, Decimal) and Fraction(found) == expected
+
+
+def mean_to_28_digits(items: Sequence[Timed]) -> Decimal:
+    with localcontext() as context:
+        context.prec = 2_000
+        total = sum(map(Decimal, numbers(items)), Decimal(0))
+        context.prec = 28
+        return total / len(items)
 
 
 def between(items: Sequence[Timed]) -> list[int]:
@@ -149,10 +166,21 @@ CASES: dict[str, Case] = {
         lambda items: sum(n > 0 for n in numbers(items)),
         lambda found, expected: type(found) is int and found == expected,
     ),
+    "sum of Decimals": Case(sum_of(decimal_of), lambda items: sum(map(Fraction, numbers(items))), same_fraction),
+    "sum of all kinds": Case(
+        sum_of(lambda item: (item.integer, item.number, decimal_of(item))[item.integer % 3]),
+        lambda items: sum(Fraction(item.number) if item.integer % 3 else item.integer for _, item in items),
+        lambda found, expected: bool(found == (float(expected) if isinstance(found, float) else expected)),
+    ),
     "least": Case(min_of(number_of), lambda items: min(numbers(items))),
     "most": Case(max_of(number_of), lambda items: max(numbers(items))),
     "mean": Case(mean_of(number_of), lambda items: statistics.mean(numbers(items))),
     "mean of integers": Case(mean_of(integer_of), lambda items: float(statistics.mean(map(Fraction, integers(items))))),
+    "mean of Decimals": Case(mean_of(decimal_of), mean_to_28_digits),
+    "variance of Decimals": Case(
+        variance_of(decimal_of, population=True),
+        lambda items: float(statistics.pvariance([Fraction(number) for number in numbers(items)])),
+    ),
     "variance": Case(variance_of(number_of), variance, same_or_nan),
     "variance of all": Case(
         variance_of(number_of, population=True), lambda items: statistics.pvariance(numbers(items))

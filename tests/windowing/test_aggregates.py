@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from decimal import Decimal
+from decimal import ROUND_UP, Decimal, localcontext
 from itertools import pairwise
 from typing import Any
 
@@ -20,11 +20,13 @@ from streamproc import (
     distinct_count,
     histogram,
     max_of,
+    mean_of,
     min_of,
     quantile,
     quantiles,
     sum_of,
     top_k,
+    variance_of,
 )
 from streamproc.values import decode_value, encode_value
 from streamproc.windowing import several
@@ -180,7 +182,10 @@ def test_a_quantile_is_off_by_no_more_than_it_says_for_any_number(values: list[f
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
-@pytest.mark.parametrize("name", ["sum of floats", "mean", "variance", "quantile"])
+@pytest.mark.parametrize(
+    "name",
+    ["sum of floats", "mean", "variance", "quantile", "sum of Decimals", "mean of Decimals", "variance of Decimals"],
+)
 def test_a_number_that_is_none_fails_and_changes_nothing(name: str, odd: float) -> None:
     case = CASES[name]
     good, bad = Item(1.0, 1, "a", 0), Item(odd, 1, "a", 1)
@@ -213,10 +218,33 @@ def test_what_has_no_place_in_an_order_or_differs_from_itself_fails_and_changes_
     assert total == before
 
 
-def test_other_things_that_can_be_added_stay_what_they_are() -> None:
-    by: Any = identity
-    prices: Aggregate[Any, Any, Any] = sum_of(by)
-    assert repr(prices.result(prices.add(prices.create(Decimal("0.10")), Decimal("0.20")))) == "Decimal('0.30')"
+VALUE: Any = identity
+
+
+@pytest.mark.parametrize("precision", [3, 28, 60])
+def test_decimals_are_added_exactly_whatever_the_context(precision: int) -> None:
+    with localcontext(prec=precision, rounding=ROUND_UP):
+        assert total_of(sum_of(VALUE), "0.10", "0.20") == "0.30"
+        assert (
+            total_of(sum_of(VALUE), "1E+20", "0.00000000000000000001") == "100000000000000000000.00000000000000000001"
+        )
+        assert total_of(mean_of(VALUE), "1", "0", "0") == "0.3333333333333333333333333333"
+        assert total_of(variance_of(VALUE), "100000000000000000001", "100000000000000000003") == "2.0"
+
+
+def total_of(aggregate: Aggregate[Any, Any, Any], first_number: str, *others: str) -> str:
+    """Return what an aggregate of Decimals comes to, as text."""
+    total = aggregate.create(Decimal(first_number))
+    for number in others:
+        total = aggregate.add(total, Decimal(number))
+    return str(aggregate.result(total))
+
+
+@pytest.mark.parametrize("far", ["1E+6145", "-1E-6145", "sNaN"])
+def test_a_decimal_that_would_need_too_many_digits_fails(far: str) -> None:
+    for aggregate in (sum_of(VALUE), mean_of(VALUE), variance_of(VALUE)):
+        with pytest.raises(ValueError, match="no number that can be added: expected a finite one, not beyond 1E±6144"):
+            total_of(aggregate, "1", far)
 
 
 @pytest.mark.parametrize(

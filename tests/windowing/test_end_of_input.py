@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import add, sub
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.state.memory import MemoryDisk
 from streamproc.testing import Driver
 from streamproc.windowing import WindowAssigner
+from tests.windowing.timestamps import WithTimestamp
 
 Results = list[tuple[int, int, list[int]]]
 
@@ -54,3 +56,23 @@ async def test_what_was_given_at_the_end_stays_closed(assigner: WindowAssigner, 
     await run(assigner, [1, 2], disk, allowed_lateness=lateness)
     results, late = await run(assigner, [1, 2, 0, 51], disk, allowed_lateness=lateness)
     assert ([events for *_, events in results], late) == ([[51]], [0])
+
+
+async def test_values_that_were_kept_up_to_date_begin_anew_when_the_input_has_grown() -> None:
+    disk = MemoryDisk()
+    assert await rolled([1, 2, 12], disk) == [(0, 2), (1, 3), (2, 1)]
+    assert await rolled([1, 2, 12, 31, 32, 33], disk) == [(3, 3), (4, 3)]
+
+
+async def rolled(times: list[int], disk: MemoryDisk) -> list[tuple[int, int]]:
+    """Read a list to its end, and return the new results of windows with an inverse, numbered by their ends."""
+    source, sink = MemorySource[int]([[time] for time in times]), MemorySink[Any]()
+    source.close()
+    app = App("grows", trigger=Asap())
+    ones = app.source(source).event_time(lambda time: time, out_of_orderness="100ms").map(lambda _: 1)
+    sums = ones.reduce_by_window(add, "20ms", "10ms", inverse=sub)
+    sums.key_by(lambda _: 0).process(WithTimestamp[int]()).to(sink, name=f"results-{len(times)}")
+    driver = Driver(app, disk=disk)
+    await driver.start()
+    await driver.finish()
+    return [(time // 10, total) for _, (time, total) in sink.values]

@@ -270,6 +270,18 @@ def test_a_time_that_is_none_fails_the_record(time: Any, message: str) -> None:
         run([1], lambda s: s.event_time(lambda _element: time).window(Tumbling("1s")).aggregate(count()))
 
 
+@pytest.mark.parametrize(("times", "warnings"), [([1_780_000_000, 1_780_000_010], 1), ([1_780_000_000_000, 8], 0)])
+async def test_times_that_look_like_seconds_are_warned_of_once(
+    times: list[int], warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    events = Events()
+    async with events.driver:
+        for time in times:
+            await events.send(time)
+    found = [record.__dict__["read_as"] for record in caplog.records if "look like seconds" in record.message]
+    assert found == ["1970-01-21T14:26:40.000Z"] * warnings
+
+
 def test_a_record_with_a_bad_time_can_be_skipped() -> None:
     results: list[WindowResult[int]] = run(
         [3, -5, 4],

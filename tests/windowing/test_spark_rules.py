@@ -13,6 +13,7 @@ import pytest
 from streamproc import (
     App,
     Asap,
+    Interval,
     KeyedStream,
     PipelineError,
     Sliding,
@@ -199,3 +200,16 @@ def test_where_spark_has_no_batch_between_windows_streamproc_has_an_empty_one() 
 def test_where_spark_wants_a_multiple_of_the_slide_before_streamproc_takes_any_window() -> None:
     found: list[list[Any]] = output([[1], [2], [3], [4]], lambda s: s.window("2s", "2s").window("1s", "1s"))
     assert found == [[], [1, 2], [], [3, 4]]
+
+
+async def test_the_results_of_windows_are_counted_also_where_a_window_gives_out_its_elements() -> None:
+    source = MemorySource([["a", "b", "a"]])
+    app = App("counted", trigger=Interval("1s"))
+    letters = app.source(source)
+    letters.window("2s", "1s", name="elements").to(MemorySink())
+    letters.count_by_window("2s", "1s", name="all").to(MemorySink())
+    letters.count_by_value_and_window("2s", "1s", name="each").to(MemorySink())
+    async with Driver(app) as driver:
+        await driver.tick(3)
+        panes = {name: driver.metrics.operators[name].panes for name in ("elements", "all", "each")}
+        assert panes == {"elements": 2, "all": 3, "each": 4}

@@ -93,6 +93,20 @@ async def test_with_all_quiet_the_watermark_goes_on_with_the_clock() -> None:
         assert counted.results == [(0, 1), (61_000, 1), (200_000, 1)]
 
 
+async def test_progress_shows_the_watermark_of_the_stream_and_of_each_partition() -> None:
+    counted = Counted(idle_after="1m", out_of_orderness="3ms")
+    async with counted.driver:
+        assert counted.app.event_time_progress["times"].watermark is None
+        await counted.send(0, 5)
+        await counted.send(1, 61_000)
+        progress = counted.app.event_time_progress["times"]
+        assert (progress.watermark, [each.watermark for each in progress.partitions]) == (2, [2, 60_997])
+        # When all are idle it goes on with the clock, and is that of none.
+        await counted.driver.advance("61s")
+        progress = counted.app.event_time_progress["times"]
+        assert (progress.watermark, [each.watermark for each in progress.partitions]) == (120_997, [2, 60_997])
+
+
 async def test_windows_stay_open_for_ever_if_that_is_asked_for() -> None:
     counted = Counted(idle_after=None)
     async with counted.driver:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator, Reach
 from streamproc.engine.run import BatchRun
 from streamproc.errors import PipelineError
+from streamproc.eventtime.clock import as_utc
 from streamproc.eventtime.partitions import Partition, PartitionProgress, PartitionWatermarks
 from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
@@ -23,8 +25,12 @@ __all__ = ["EventTimeOperator"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_10000 = 253_402_300_800_000
+_LIKE_SECONDS = range(10**9, 10**10)
+"""Milliseconds of January to April 1970, which nobody has records of; as seconds they are of the years 2001 to 2286."""
 _UNKNOWN = Partition("", "")
 """Where records are from that came through an operator which doesn't keep them in their order."""
+
+log = logging.getLogger("streamproc.engine")
 
 
 class EventTimeOperator(Operator):
@@ -46,6 +52,7 @@ class EventTimeOperator(Operator):
         self._failures = Failures(node, node.fn)
         self._partitions: PartitionWatermarks | None = None
         self._time = START_OF_TIME
+        self._warned = False
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the rows with their timestamps."""
@@ -54,6 +61,7 @@ class EventTimeOperator(Operator):
         self._time = run.trigger_time
         stamped = self._stamp(run, batch)
         for partition, newest in _newest_of(stamped).items():
+            self._warn_of_seconds(newest)
             if partitions.observe(partition, newest):
                 self._newest.put(tuple(partition), newest)
         caught_up = {partition: done for partition, done in run.caught_up.items() if partition.source in self._sources}
@@ -73,9 +81,24 @@ class EventTimeOperator(Operator):
         """Return when the watermark is there if no records come."""
         return self._known().reaches(watermark, self._time)
 
+    @property
+    def watermark(self) -> int | None:
+        """The watermark of the last batch before the end of time; None before there is one."""
+        watermark: int | None = self._watermark.get(None)
+        return None if watermark == START_OF_TIME else watermark
+
     def progress(self) -> list[PartitionProgress]:
         """Return how far each partition has come."""
         return self._known().progress(self._time)
+
+    def _warn_of_seconds(self, newest: int) -> None:
+        """Warn once of times that are meant to be milliseconds, but look like seconds."""
+        if newest in _LIKE_SECONDS and not self._warned:
+            self._warned = True
+            log.warning(
+                "event times look like seconds: expected milliseconds",
+                extra={"operator": self._name, "event_time": newest, "read_as": as_utc(newest)},
+            )
 
     def _known(self) -> PartitionWatermarks:
         """Return the partitions, those of the state at first."""

@@ -1,16 +1,43 @@
-"""Sums of floats without rounding: fractions of integers, rounded once when somebody wants to know.
+"""Sums without rounding: of floats as fractions of integers, rounded once when somebody wants to know; of Decimals.
 
 A float is a fraction whose denominator is a power of two, so a sum of floats is one, too. Added up so, they come to the
 same whatever the order and however they were cut into parts, and what was added can be taken out again. The standard
 library's `statistics` does the same.
+
+Decimals are added with as many digits as it takes, whatever the context of the thread says. So that these stay few
+enough, a number must be one that decimal128, the largest format of IEEE 754, has an exponent for.
 """
 
 from __future__ import annotations
 
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, ROUND_HALF_EVEN, Context, Decimal, Inexact, InvalidOperation
 from math import gcd
 from typing import Any, TypeAlias
 
-__all__ = ["FRACTION", "Exact", "exact", "minus", "over", "plus", "scaled"]
+__all__ = [
+    "FRACTION",
+    "TO_28_DIGITS",
+    "UNROUNDED",
+    "Exact",
+    "checked",
+    "decimal",
+    "exact",
+    "minus",
+    "over",
+    "plus",
+    "scaled",
+]
+
+UNROUNDED = Context(
+    prec=MAX_PREC, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, clamp=0, traps=[Inexact, InvalidOperation]
+)
+"""In it, Decimals are added, subtracted and multiplied exactly."""
+TO_28_DIGITS = Context(
+    prec=28, rounding=ROUND_HALF_EVEN, Emin=MIN_EMIN, Emax=MAX_EMAX, clamp=0, traps=[InvalidOperation]
+)
+"""In it, Decimals are divided as in Python's own context."""
+
+_LARGEST_EXPONENT = 6144
 
 Exact: TypeAlias = tuple[int, int]
 """Numerator and denominator, which is a power of two; not always in lowest terms."""
@@ -63,3 +90,25 @@ def minus(one: Exact, other: Exact) -> Exact:
 def over(number: Exact, count: int = 1) -> float:
     """Return a fraction, divided by a count, rounded to the nearest float."""
     return number[0] / (number[1] * count)
+
+
+def checked(number: Decimal) -> Decimal:
+    """Return a Decimal that can be added.
+
+    Raises:
+        ValueError: It is infinite, not a number, or so large or small that a sum would have too many digits.
+    """
+    if not number.is_finite() or abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise ValueError(
+            f"{number!r:.100} is no number that can be added: expected a finite one, not beyond 1E±{_LARGEST_EXPONENT}"
+        )
+    return number
+
+
+def decimal(number: Any) -> Any:
+    """Return what can be added to a Decimal: of an `Exact` of floats the Decimal that it is, else the number itself."""
+    if type(number) is not FRACTION:
+        return number
+    top, bottom = number
+    places = bottom.bit_length() - 1
+    return UNROUNDED.scaleb(Decimal(top * 5**places), -places)

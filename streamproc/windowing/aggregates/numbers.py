@@ -1,10 +1,10 @@
 """Aggregates that add up: how many, how much, the mean, the variance.
 
-Sums are exact. Integers are added as integers; floats as fractions (see `exact`) that are rounded once, for the result.
-So neither the order of records nor how they were cut into batches changes the last digit of a sum, and what leaves a
-sliding window is taken out without a trace: all of these have an inverse. A sum of integers and floats is a float, and
-stays one in a sliding window that the floats have left. Other things that can be added, such as Decimals, are added as
-Python does it.
+Sums are exact. Integers are added as integers; floats as fractions (see `exact`) that are rounded once, for the result;
+Decimals with all of their digits. So neither the order of records nor how they were cut into batches changes the last
+digit of a sum, and what leaves a sliding window is taken out without a trace: all of these have an inverse. A sum with
+a float among the integers is a float, one with a Decimal among these a Decimal, and stays so in a sliding window that
+those have left, with as many places. Other things that can be added are added as Python does it.
 
 A number that is infinite or not a number can't be added: it is a record on which the function fails.
 """
@@ -13,14 +13,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from math import nan
+from math import lcm, nan
 from operator import add as plain_sum
 from operator import sub
 from typing import Any, TypeAlias, TypeVar
 
 from streamproc.arguments import check_flag
 from streamproc.windowing.aggregates.aggregate import Aggregate, identity
-from streamproc.windowing.aggregates.exact import FRACTION, exact, minus, over, plus, scaled
+from streamproc.windowing.aggregates.exact import (
+    FRACTION,
+    TO_28_DIGITS,
+    UNROUNDED,
+    checked,
+    decimal,
+    exact,
+    minus,
+    over,
+    plus,
+    scaled,
+)
 
 __all__ = ["count", "mean_of", "sum_of", "variance_of"]
 
@@ -61,7 +72,7 @@ def sum_of(by: Callable[[V], N]) -> Aggregate[V, Any, N]:
 
 
 def mean_of(by: Callable[[V], M]) -> Aggregate[V, Any, M]:
-    """Average a number of all values; it is rounded once.
+    """Average a number of all values; it is rounded once. That of Decimals is one, of 28 digits.
 
     Example:
         >>> run([1, 2, 6], lambda s: s.window(Tumbling("1s")).aggregate(mean_of(lambda x: x)))
@@ -82,6 +93,8 @@ def mean_of(by: Callable[[V], M]) -> Aggregate[V, Any, M]:
 
     def result(so_far: tuple[Any, int]) -> Any:
         total, number = so_far
+        if isinstance(total, Decimal):
+            return TO_28_DIGITS.divide(total, number)
         return over(total, number) if type(total) is FRACTION else total / number
 
     return Aggregate("mean", create, add, merge, result, copy=identity, inverse=inverse, by=by)
@@ -107,7 +120,8 @@ def variance_of(by: Callable[[V], float], *, population: bool = False) -> Aggreg
     def add(so_far: Moments, value: V) -> Moments:
         number, total, squares, below = so_far
         one: Any = by(value)
-        top = scaled(one, below) if isinstance(one, float) else None
+        # Behind a Decimal the denominator is no power of two.
+        top = scaled(one, below) if isinstance(one, float) and not below & (below - 1) else None
         if top is None:
             return _merged(so_far, _moments(one))
         return number + 1, total + top, squares + top * top, below
@@ -132,6 +146,8 @@ def _total(number: Any) -> Any:
     """Return the first total: a fraction for a float, else the number, which is no bool."""
     if isinstance(number, float):
         return exact(number)
+    if isinstance(number, Decimal):
+        return checked(number)
     return int(number) if number is True or number is False else number
 
 
@@ -141,17 +157,24 @@ def _more(total: Any, number: Any) -> Any:
         top = scaled(number, total[1])
         if top is not None:
             return total[0] + top, total[1]
-    return _plus(total, number)
+    if type(total) is int and type(number) is int:
+        return total + number
+    return _plus(total, _total(number))
 
 
 def _plus(total: Any, more: Any) -> Any:
-    """Return the sum of two totals, or of a total and a number."""
-    if type(total) is FRACTION or type(more) is FRACTION or isinstance(more, float):
+    """Return the sum of two totals."""
+    if isinstance(total, Decimal) or isinstance(more, Decimal):
+        return UNROUNDED.add(decimal(total), decimal(more))
+    if type(total) is FRACTION or type(more) is FRACTION:
         return plus(exact(total), exact(more))
     return total + more
 
 
 def _minus(total: Any, leaving: Any) -> Any:
+    """Return a total without another one that is a part of it."""
+    if isinstance(total, Decimal):
+        return UNROUNDED.subtract(total, decimal(leaving))
     if type(total) is FRACTION:
         return minus(total, exact(leaving))
     return total - leaving
@@ -162,14 +185,14 @@ def _value(total: Any) -> Any:
 
 
 def _moments(number: Any) -> Moments:
-    top, bottom = exact(number)
+    top, bottom = checked(number).as_integer_ratio() if isinstance(number, Decimal) else exact(number)
     return 1, top, top * top, bottom
 
 
 def _merged(one: Moments, other: Moments) -> Moments:
     number, total, squares, below = one
     more_numbers, more, more_squares, bottom = other
-    together = max(below, bottom)
+    together = lcm(below, bottom)
     left, right = together // below, together // bottom
     return (
         number + more_numbers,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from examples.monthly_usage.readings import made_up_readings
 from streamproc import App, BatchInfo, Interval
 from streamproc.connectors.memory import MemorySource
 from streamproc.testing import Driver
-from tests.examples.running import run
+from tests.examples.running import run, started
 
 DAN_WAS_OFFLINE = datetime(2025, 7, 13, 22, tzinfo=UTC), datetime(2025, 7, 14, 22, tzinfo=UTC)
 
@@ -92,6 +93,23 @@ async def test_months_and_days_are_those_of_the_zone(tmp_path: Path) -> None:
     assert kwh(tmp_path / "days", "day") == usage(readings, "Europe/Berlin", "%Y-%m-%d")
     assert printed[-1] == f"29,400 readings, 24 of them too late for their bill: see {tmp_path}"
     assert len(printed) == 5 * 8 + 5 * 2 + 1
+
+
+@pytest.mark.parametrize("text", ["", "ann,2025-03-01T00:00:00Z,260\n", "customer,wh\nann,260\n"])
+async def test_a_file_without_a_header_is_refused(text: str, tmp_path: Path) -> None:
+    readings = tmp_path / "readings.csv"
+    readings.write_text(text)
+    async with started("monthly_usage", readings, "--out", tmp_path / "out") as process:
+        _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert "expected a header with the columns customer" in " ".join(errors.decode().replace("│", "").split())
+
+
+async def test_readings_of_a_compressed_file_are_read(tmp_path: Path) -> None:
+    readings = tmp_path / "readings.csv.gz"
+    readings.write_bytes(gzip.compress(b"customer,wh,at\nann,260,2025-03-01T00:00:00Z\n"))
+    printed = await run("monthly_usage", readings, "--out", tmp_path / "out")
+    assert printed[-1].startswith("1 readings, 0 of them too late")
 
 
 async def test_a_bill_is_the_usage_at_its_price(tmp_path: Path) -> None:

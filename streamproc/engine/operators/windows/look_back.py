@@ -63,7 +63,7 @@ class LookBackContents(Contents):
         """Return the accumulators of the cells in a window merged, earlier ones first."""
         if self.node.panes == "discarding":
             return window.content
-        return self._within(run, window, place[2])[1]
+        return self._within(run, window, place[2]).accumulator
 
     def expire(self, before: int, watermark: int) -> None:
         """Remove the cells that no window can reach back to any more."""
@@ -94,8 +94,8 @@ class LookBackContents(Contents):
             insort(times, time)
             self._times.put(key, times)
 
-    def _within(self, run: BatchRun, window: OpenWindow, key: Any) -> tuple[int, Any]:
-        """Return how many records are in a window, and the accumulators of its cells merged."""
+    def _within(self, run: BatchRun, window: OpenWindow, key: Any) -> Part:
+        """Return what the cells in a window come to, earlier ones first."""
         times: list[int] = self._times.get(key) or []
         inside = times[bisect_left(times, window.start) : bisect_left(times, window.end)]
         self._cells.load((time, key) for time in inside)
@@ -104,7 +104,8 @@ class LookBackContents(Contents):
             count, accumulator = self._cells.get((time, key)) or (0, None)
             records += count
             content = self.merge(run, content, self.node.aggregate.copy(accumulator))
-        return records, content
+        stamp = None if self.node.result_time == "end" else self.better_stamp(inside[0], inside[-1])
+        return Part(content, records, stamp)
 
     def _touch(self, arrivals: Arrivals, time: int, key: Any, part: Part, touched: Touched, opened: set[Place]) -> None:
         """Have the windows know that hold a time: its own, and those of later records."""
@@ -118,9 +119,9 @@ class LookBackContents(Contents):
             if window is None:
                 # What came before it is new to it, too.
                 window = self.open_window(start, end, arrivals)
-                records, content = self._within(arrivals.run, window, key)
-                self.note(arrivals, window, Part(None, records, part.stamp))
-                window.content = content if self.node.panes == "discarding" else None
+                whole = self._within(arrivals.run, window, key)
+                self.note(arrivals, window, whole)
+                window.content = whole.accumulator if self.node.panes == "discarding" else None
                 opened.add(place)
             elif window.finished:
                 continue

@@ -24,7 +24,7 @@ from streamproc.dataflow.window_nodes import PanedWindow
 from streamproc.engine.explanation import WindowState, WindowStatus
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.good_keys import check_keys, with_good_keys
-from streamproc.engine.operators.operator import Operator, Windowed
+from streamproc.engine.operators.operator import Operator, Reach, Windowed, all_reach
 from streamproc.engine.operators.windows.assigned import AssignedContents
 from streamproc.engine.operators.windows.capped_sessions import CappedSessionContents
 from streamproc.engine.operators.windows.contents import Arrivals, Contents, Touched
@@ -36,7 +36,7 @@ from streamproc.state.tables import Tables
 from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
 from streamproc.windowing.assigners import LookBack, Session
 from streamproc.windowing.at_watermark import AtWatermark
-from streamproc.windowing.triggers import OnClose, WindowTrigger
+from streamproc.windowing.triggers import OnClose, OnUpdate, WindowTrigger
 from streamproc.windowing.windows import Pane, Timing, WindowResult
 
 __all__ = ["PanedWindowOperator"]
@@ -51,6 +51,7 @@ class PanedWindowOperator(Operator, Windowed):
         self._contents = _contents(node, self._open, tables)
         self._failures = Failures(node, node.aggregate.by or node.aggregate.create)
         self._through = tables.table(node.name, "through", quiet=True)
+        self._lag = _lag(node)
 
     @property
     def through(self) -> int:
@@ -88,6 +89,14 @@ class PanedWindowOperator(Operator, Windowed):
         closes = self._open.first_due(through - self._node.allowed_lateness_ms)
         times = [ends, None if closes is None else closes + self._node.allowed_lateness_ms]
         return min((time for time in times if time is not None), default=None)
+
+    def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
+        """Return when the watermark of results is there if a window doesn't hold it, else when the next is due."""
+        needed = min(watermark + self._lag, END_OF_TIME)
+        hold, due = self._open.hold(), self.next_watermark()
+        if hold is not None and due is not None and hold < watermark:
+            needed = max(needed, due)
+        return all_reach(needed, inputs)
 
     def windows_at(self, key: Any, time: int) -> list[WindowState]:
         """Return what it knows of the windows of a key that hold a time, in the order of their ends."""
@@ -212,6 +221,8 @@ class PanedWindowOperator(Operator, Windowed):
 
     def _given_through(self, watermark: int) -> int:
         """Return the watermark of results at one of the input: no later than what those may have that are to come."""
+        if watermark != END_OF_TIME:
+            watermark = max(START_OF_TIME, watermark - self._lag)
         hold = self._open.hold()
         return watermark if hold is None else min(watermark, hold)
 
@@ -237,6 +248,17 @@ class _Results:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+
+def _lag(node: PanedWindow) -> int:
+    """Return how far the watermark of results is behind that of the input, in milliseconds."""
+    if isinstance(node.assigner, LookBack) and node.result_time == "earliest":
+        # A record that is to come makes a window with those that came so long before it.
+        return node.assigner.size_ms - 1
+    if node.result_time == "end" and not isinstance(node.trigger, AtWatermark | OnUpdate):
+        # What came in time may be given as late as when its window closes.
+        return node.allowed_lateness_ms
+    return 0
 
 
 def _before_the_end(trigger: WindowTrigger) -> str:

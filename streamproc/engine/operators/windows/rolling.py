@@ -62,6 +62,11 @@ class RollingWindowOperator(Operator):
                 timestamps.append(end - 1)
         self._table.advance(watermark)
         self._table.drop_while(lambda start: self._leaves(start) <= watermark)
+        if watermark == END_OF_TIME:
+            # If the input grows and is read on, no window holds what was given.
+            for key in list(self._rolling):
+                self._rolling.delete(key)
+        run.counts[self._node.name]["panes"] += len(values)
         return Batch(values, keys if self._node.keyed else None, timestamps, watermark=batch.watermark)
 
     def next_watermark(self) -> int | None:

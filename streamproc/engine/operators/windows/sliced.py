@@ -53,7 +53,6 @@ class SlicedWindowOperator(Operator, Windowed):
         if self._lateness:
             self._give_late(run, added, results)
         self._give_on_time(run, batch.watermark.time, results)
-        run.counts[self._node.name]["panes"] += len(results.values)
         return results.batch()
 
     @property
@@ -131,6 +130,7 @@ class SlicedWindowOperator(Operator, Windowed):
     def _give(self, run: BatchRun, window: Window, found: Mapping[Any, Any], results: _Results, *, late: bool) -> None:
         """Give the results of a window for some keys."""
         keys, values = self._table.combiner.results(run, list(found), found.values())
+        run.counts[self._node.name]["panes"] += len(values)
         panes: list[Pane | None] = [None] * len(keys)
         if self._panes is not None:
             last = results.watermark == END_OF_TIME or window.end + self._lateness <= results.watermark
