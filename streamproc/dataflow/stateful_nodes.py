@@ -45,7 +45,7 @@ class GatherLists(Node):
 
     def configuration(self) -> dict[str, str]:
         """Return whose records lists hold."""
-        return {"lists": "of each key" if self.keyed else "of all records"}
+        return {"records": "of each key" if self.keyed else "all"}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

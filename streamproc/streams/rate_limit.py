@@ -32,7 +32,7 @@ def rate_limit(n: int, per: Duration) -> KeyedProcess[Any, Any, Any]:
             began, count = passed.get()
             if began != period:
                 count = 0
-            if count == n:
+            if count >= n:  # more, if the limit was higher before a restart
                 context.output(self.excess, value)
                 return ()
             passed.set((period, count + 1))

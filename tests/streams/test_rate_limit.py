@@ -15,14 +15,14 @@ from tests.streams.timed import Event, Timed
 class Run:
     """Two letters of each kind in three seconds, with a batch each second."""
 
-    def __init__(self) -> None:
-        self.source = MemorySource[str]()
+    def __init__(self, n: int = 2, after: Run | None = None) -> None:
+        self.source = after.source if after else MemorySource[str]()
         self.passed, self.excess = MemorySink[Any](), MemorySink[Any]()
         app = App("limit", trigger=Interval("1s"))
-        limited = app.source(self.source).key_by(str.lower).rate_limit(2, per="3s", name="limit")
+        limited = app.source(self.source).key_by(str.lower).rate_limit(n, per="3s", name="limit")
         limited.to(self.passed)
         limited.excess().to(self.excess)
-        self.driver = Driver(app)
+        self.driver = Driver(app, disk=after.driver.disk if after else None)
 
     async def tick(self, letters: str = "") -> tuple[str, str]:
         """Run a batch and return which letters passed, and which were above the limit."""
@@ -45,6 +45,15 @@ async def test_what_is_above_the_limit_goes_aside_until_the_next_period() -> Non
         # The batch of 3 s still belongs to the period that ends there.
         assert await limit.tick("acc") == ("c", "ac")
         assert await limit.tick("aAaA") == ("aA", "aA")
+
+
+async def test_a_lower_limit_holds_at_once_behind_a_restart() -> None:
+    generous = Run(n=3)
+    async with generous.driver:
+        assert await generous.tick("aaa") == ("aaa", "")
+    strict = Run(n=2, after=generous)
+    async with strict.driver:
+        assert await strict.tick("aab") == ("b", "aa")
 
 
 async def test_state_goes_away() -> None:

@@ -18,7 +18,9 @@ from streamproc import (
     PipelineError,
     distinct,
     distinct_count,
+    first,
     histogram,
+    last,
     max_of,
     mean_of,
     min_of,
@@ -165,9 +167,10 @@ def test_the_approximate_count_of_parts_is_that_of_the_whole(sizes: tuple[int, i
 
 
 def test_the_approximate_count_refuses_what_has_no_order() -> None:
-    case: Aggregate[frozenset[str], Any, int] = distinct_count(approximate=True)
-    with pytest.raises(TypeError, match=r"of a frozenset, which has no order"):
-        case.create(frozenset("ab"))
+    case: Aggregate[Any, Any, int] = distinct_count(approximate=True)
+    for value in (frozenset("ab"), ("c", frozenset("ab")), [[frozenset("ab")]]):
+        with pytest.raises(TypeError, match=r"of a frozenset, which has no order"):
+            case.create(value)
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False, allow_subnormal=False), min_size=1))
@@ -195,6 +198,14 @@ def test_a_number_that_is_none_fails_and_changes_nothing(name: str, odd: float) 
     with pytest.raises((ValueError, OverflowError)):
         case.aggregate.create(bad)
     assert case.is_near(case.result(total), case.of([Timed(0, good), Timed(0, good)]))
+
+
+@pytest.mark.parametrize("chosen", [first(len), last(len)])
+def test_a_record_that_loses_fails_as_the_winner_would(chosen: Aggregate[Any, Any, int]) -> None:
+    kept = chosen.create((5, "kept"))
+    for time in (3, 7):
+        with pytest.raises(TypeError):
+            chosen.add(kept, (time, None))
 
 
 CHOOSING: dict[str, Aggregate[Any, Any, Any]] = {

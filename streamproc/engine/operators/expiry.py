@@ -110,7 +110,7 @@ class ExpiringCells(Cells):
             if is_expired(entry, now):
                 replaced = entry[0]
                 self.changes.count_expired()
-            deadline, row = max(deadline, entry[1]), entry[2]
+            deadline, row = self._later(deadline, entry[1]), entry[2]
         self.changes.put(self.table, place, [value, deadline, row])
         return replaced
 
@@ -137,9 +137,16 @@ class ExpiringCells(Cells):
         now = self._now()
         if is_expired(entry, now):
             return None
-        if self._renew_on_read and now + self.ttl.ms > entry[1]:
-            self.changes.put(self.table, place, [entry[0], now + self.ttl.ms, entry[2]])
+        if self._renew_on_read and now != START_OF_TIME:
+            deadline = self._later(now + self.ttl.ms, entry[1])
+            if deadline != entry[1]:
+                self.changes.put(self.table, place, [entry[0], deadline, entry[2]])
         return entry[0]
+
+    @staticmethod
+    def _later(deadline: int, known: int) -> int:
+        """Return the later of two deadlines; an entry that was written when event time had not begun has none yet."""
+        return deadline if known == END_OF_TIME else max(deadline, known)
 
     def _now(self) -> int:
         return self._moment.event if self._by_event else self._moment.processing

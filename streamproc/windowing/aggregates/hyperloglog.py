@@ -39,11 +39,10 @@ def add(registers: Registers, value: Any) -> Registers:
     """Return registers with a value added; a dict is changed in place.
 
     Raises:
-        TypeError: The value is a set or a dict.
+        TypeError: The value is a set or a dict, or a tuple or list that holds one.
         EncodeError: It can't be written.
     """
-    if type(value) in _UNORDERED:
-        raise TypeError(f"distinct_count(approximate=True) of a {type(value).__name__}, which has no order: sort it")
+    _check_order(value)
     hashed = int.from_bytes(blake2b(encode_value(value), digest_size=8).digest(), "big")
     number = hashed >> _REST
     rank = _REST + 1 - (hashed & (1 << _REST) - 1).bit_length()
@@ -55,6 +54,15 @@ def add(registers: Registers, value: Any) -> Registers:
     elif registers[number] < rank:
         return b"%b%c%b" % (registers[:number], rank, registers[number + 1 :])
     return registers
+
+
+def _check_order(value: Any) -> None:
+    kind: Any = type(value)  # pyright: ignore[reportUnknownVariableType]
+    if kind in _UNORDERED:
+        raise TypeError(f"distinct_count(approximate=True) of a {kind.__name__}, which has no order: sort it")
+    if kind is tuple or kind is list:
+        for item in value:
+            _check_order(item)
 
 
 def merge(registers: Registers, others: Registers) -> Registers:

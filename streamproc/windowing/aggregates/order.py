@@ -108,7 +108,7 @@ def first(by: Callable[[Any], Any] = identity) -> Aggregate[Any, Any, Any]:
         return record[0], by(record[1])
 
     def add(kept: tuple[int, Any], record: tuple[int, Any]) -> tuple[int, Any]:
-        return create(record) if record[0] < kept[0] else kept
+        return merge(kept, create(record))
 
     def merge(kept: tuple[int, Any], other: tuple[int, Any]) -> tuple[int, Any]:
         return other if other[0] < kept[0] else kept
@@ -137,7 +137,7 @@ def last(by: Callable[[Any], Any] = identity) -> Aggregate[Any, Any, Any]:
         return record[0], by(record[1])
 
     def add(kept: tuple[int, Any], record: tuple[int, Any]) -> tuple[int, Any]:
-        return kept if record[0] < kept[0] else create(record)
+        return merge(kept, create(record))
 
     def merge(kept: tuple[int, Any], other: tuple[int, Any]) -> tuple[int, Any]:
         return kept if other[0] < kept[0] else other
