@@ -16,13 +16,13 @@ class Run:
     """Two letters of each kind in three seconds, with a batch each second."""
 
     def __init__(self, n: int = 2, after: Run | None = None) -> None:
-        self.source = after.source if after else MemorySource[str]()
+        self.source: MemorySource[str] = after.source if after else MemorySource[str]()
         self.passed, self.excess = MemorySink[Any](), MemorySink[Any]()
         app = App("limit", trigger=Interval("1s"))
         limited = app.source(self.source).key_by(str.lower).rate_limit(n, per="3s", name="limit")
         limited.to(self.passed)
         limited.excess().to(self.excess)
-        self.driver = Driver(app, disk=after.driver.disk if after else None)
+        self.driver: Driver = Driver(app, disk=after.driver.disk if after else None)
 
     async def tick(self, letters: str = "") -> tuple[str, str]:
         """Run a batch and return which letters passed, and which were above the limit."""
