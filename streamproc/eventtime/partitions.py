@@ -20,11 +20,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
 
 __all__ = ["EventTimeProgress", "Partition", "PartitionProgress", "PartitionWatermarks"]
+
+
+_LOOK_AGAIN_MS: Final = 1_000
+"""After how long at most to look again whether something is left in a partition."""
 
 
 class Partition(NamedTuple):
@@ -149,12 +153,21 @@ class PartitionWatermarks:
         self._paused = self._too_far_ahead()
         return self._at(now)
 
-    def next_idle(self, now: int) -> int | None:
-        """Return when the next partition becomes idle if nothing comes until then; None if none does."""
+    def next_look(self, now: int) -> int | None:
+        """Return when to look at partitions again though nothing has come: None if there is no need to.
+
+        That is when the next one becomes idle. But where one isn't known to be quiet, as it was not looked at since the
+        start, or its source didn't know yet or can't look, nobody tells when that changes.
+
+        Args:
+            now: The time of the last `advance`.
+        """
         if self._idle_after is None:
             return None
-        times = (since + self._idle_after for since in self._quiet.values())
-        return min((time for time in times if time > now), default=None)
+        times = [time for since in self._quiet.values() if (time := since + self._idle_after) > now]
+        if self._open - self._quiet.keys() - self._paused:
+            times.append(now + min(self._idle_after, _LOOK_AGAIN_MS))
+        return min(times, default=None)
 
     def reaches(self, watermark: int, now: int) -> int | None:
         """Return when the watermark gets to a time if nothing comes until then; None if it doesn't."""

@@ -74,8 +74,8 @@ class EventTimeOperator(Operator):
         return replace(stamped, watermark=self._never_back(batch, watermark))
 
     def next_due(self) -> int | None:
-        """Return when the next partition becomes idle."""
-        return self._known().next_idle(self._time)
+        """Return when to look again whether partitions are idle."""
+        return self._known().next_look(self._time)
 
     def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
         """Return when the watermark is there if no records come."""

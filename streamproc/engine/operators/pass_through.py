@@ -11,7 +11,7 @@ from streamproc.dataflow.times import in_event_time
 from streamproc.engine.operators.operator import Operator, Reach
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
-from streamproc.watermark import END_OF_TIME, START_OF_TIME
+from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
 
 __all__ = ["ReadOperator", "RepartitionOperator", "SideOutputOperator", "UnionOperator"]
 
@@ -40,11 +40,11 @@ class UnionOperator(Operator):
 
     def __init__(self, node: Union, tables: Tables) -> None:
         self._watermark = tables.table(node.name, "watermark", quiet=True) if in_event_time(node) else None
-        self._idle = [False] * len(node.inputs)
+        self._last: Sequence[Watermark] = ()
 
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the rows of all inputs."""
-        self._idle = [batch.watermark.idle for batch in inputs]
+        self._last = [batch.watermark for batch in inputs]
         batch = concat(inputs, time=run.time)
         if self._watermark is None or batch.watermark.time in {START_OF_TIME, END_OF_TIME}:
             return batch
@@ -56,10 +56,14 @@ class UnionOperator(Operator):
         return batch
 
     def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
-        """Return when the inputs that aren't idle are there, or when the first one is where all are idle."""
-        if all(self._idle):
-            return min((time for reach in inputs if (time := reach(watermark)) is not None), default=None)
-        return super().reaches(watermark, [reach for reach, idle in zip(inputs, self._idle, strict=True) if not idle])
+        """Return when the inputs that hold others back are there, or when the first one is where none does."""
+        if not self._last:
+            return super().reaches(watermark, inputs)
+        going_on = [(reach, last) for reach, last in zip(inputs, self._last, strict=True) if last.time != END_OF_TIME]
+        active = [reach for reach, last in going_on if not last.idle]
+        if active or not going_on:
+            return super().reaches(watermark, active or inputs)
+        return min((time for reach, _ in going_on if (time := reach(watermark)) is not None), default=None)
 
 
 class SideOutputOperator(Operator):
