@@ -135,12 +135,12 @@ class App:
         """Return why the windows of a key that hold a time are open or not; for a running app.
 
         Args:
-            key: The key; None where windows have none.
+            key: The key; of operators whose windows are of all records, whatever it is.
             time: A time in the windows: epoch milliseconds, or a `datetime` with a time zone.
             operator: The name of a window operator; all by default.
 
         Raises:
-            PipelineError: The app has not been started, or has no such operator.
+            PipelineError: The app has not been started, or has no such operator; or it can be no key, or no time.
 
         Example:
             for explanation in app.explain_window("ann", datetime.now(UTC)):
@@ -148,7 +148,11 @@ class App:
         """
         if self._shard is None:
             raise PipelineError(f"{self!r} has not been started: only a running app knows its windows")
-        return self._shard.explain_window(key, to_timestamp(time), operator)
+        try:
+            timestamp = to_timestamp(time)
+        except (TypeError, ValueError) as error:
+            raise PipelineError(f"explain_window: {error}") from None
+        return self._shard.explain_window(key, timestamp, operator)
 
     @overload
     def query(self, operator: str, variable: Value[S], /) -> StateView[Any, S]: ...

@@ -47,9 +47,10 @@ class WindowExplanation:
 
     Attributes:
         operator: The window operator's name.
-        key: The key; None where windows have none.
+        key: The key; None where all records have the same windows.
+        keyed: Whether each key has windows of its own.
         state: The window and its status.
-        watermark: The watermark that the operator has seen; None before the first record.
+        watermark: The watermark that the operator has seen; None while event time has not begun.
         holders: The partitions that hold the watermark where it is: those that would have to go on. Empty in batch
             time, where the watermark is the time of the batch.
         due_at: The time at which the watermark is where the window gives what it has, if no records come until then;
@@ -58,6 +59,7 @@ class WindowExplanation:
 
     operator: str
     key: Any
+    keyed: bool
     state: WindowState
     watermark: int | None
     holders: Sequence[PartitionProgress]
@@ -70,20 +72,22 @@ class WindowExplanation:
 
     def __str__(self) -> str:
         window, status = self.state.window, self.state.status
-        whose = "" if self.key is None else f" of key {self.key!r}"
+        whose = f" of key {self.key!r}" if self.keyed else ""
         head = f"{self.operator}: window {clock(window.start)} to {clock(window.end)}{whose} is {_STATUS[status]}"
-        at = "no record has come yet" if self.watermark is None else f"the watermark is at {clock(self.watermark)}"
+        at = "event time has not begun" if self.watermark is None else f"the watermark is at {clock(self.watermark)}"
         if self.state.finished:
             return f"{head}: its trigger ({self.state.trigger}) has given its only result, and {at}."
         if status == "closed":
             return f"{head}: it was closed at {clock(self.state.closes_at)}, and {at}."
-        if status == "given":
+        is_over = self.watermark is not None and self.watermark >= self.state.gives_at
+        if is_over or status == "given":
             lines = [f"{head}: it takes late records until {clock(self.state.closes_at)}, and {at}."]
         else:
             gives = f"a result {self.state.trigger}, and" if self.state.trigger else "its result"
-            lines = [f"{head}: it gives {gives} when the watermark is at {clock(self.state.gives_at)}; {at}."]
+            verb = "would give" if status == "empty" else "gives"
+            lines = [f"{head}: it {verb} {gives} when the watermark is at {clock(self.state.gives_at)}; {at}."]
         lines += [f"  held by {_holder(holder)}" for holder in self.holders]
-        if status != "given" and self.due_at is not None:
+        if not is_over and self.due_at is not None:
             lines.append(f"  without further records that is so at {clock(self.due_at)}")
         return "\n".join(lines)
 

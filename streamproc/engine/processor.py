@@ -10,18 +10,20 @@ from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.nodes import Node
-from streamproc.dataflow.times import sources_asked_for_times, sources_with_event_time
+from streamproc.dataflow.times import in_batch_time, sources_asked_for_times, sources_with_event_time
 from streamproc.engine.assembly import assemble, keeps_lineage
 from streamproc.engine.explanation import WindowExplanation
 from streamproc.engine.failures import LineageNeeded
 from streamproc.engine.inputs import Taken
 from streamproc.engine.operators.event_time import EventTimeOperator
 from streamproc.engine.operators.operator import AsyncOperator, OperatorContext, Reach, Windowed, all_reach
+from streamproc.engine.operators.windows.counted import CountWindowOperator
 from streamproc.engine.run import BatchRun
-from streamproc.errors import OperatorError, PipelineError
+from streamproc.errors import EncodeError, OperatorError, PipelineError
 from streamproc.eventtime.clock import Clock
 from streamproc.eventtime.partitions import EventTimeProgress, PartitionProgress
 from streamproc.metrics import JobMetrics
+from streamproc.state.keys import encode_key
 from streamproc.state.tables import Tables
 from streamproc.watermark import START_OF_TIME
 
@@ -49,6 +51,7 @@ class Processor:
             (node.name, tuple(source.name for source in node.inputs), assemble(node, context)) for node in nodes
         ]
 
+        self._in_batch_time = {node.name for node in nodes if in_batch_time(node)}
         self._sources_of = {name: sources for name, sources, _ in self._operators}
         self._operator_named = {name: operator for name, _, operator in self._operators}
 
@@ -122,21 +125,34 @@ class Processor:
         """Return why the windows of a key that hold a time are open or not, those of one operator or of all.
 
         Raises:
-            PipelineError: There is no such window operator.
+            PipelineError: There is no such window operator, or its windows have no times; or state can't have the key.
         """
         windowed = {name: each for name, _, each in self._operators if isinstance(each, Windowed)}
+        counting = {name for name, _, each in self._operators if isinstance(each, CountWindowOperator)}
+        if operator in counting or (counting and not windowed):
+            raise PipelineError(
+                f"explain_window: windows of {operator or ' and '.join(counting)} are of so many records, whenever "
+                "these come: no time is in them"
+            )
         if not windowed or (operator is not None and operator not in windowed):
+            named = "" if operator is None else f" is named {operator!r}"
             expected = f"expected {' or '.join(map(repr, windowed))}" if windowed else "there are none in the pipeline"
-            raise PipelineError(f"explain_window: no window operator is named {operator!r}: {expected}")
+            raise PipelineError(f"explain_window: no window operator{named}: {expected}")
+        try:
+            encode_key(key)
+        except EncodeError as error:
+            raise PipelineError(f"explain_window: {error}") from None
         chosen = windowed if operator is None else {operator: windowed[operator]}
         reaches = self._reaches()
         found: list[WindowExplanation] = []
         for name, each in chosen.items():
             through = each.through
-            for state in each.windows_at(key, time):
+            of_key = key if each.keyed else None
+            for state in each.windows_at(of_key, time):
                 due_at = all_reach(state.gives_at, [reaches[source] for source in self._sources_of[name]])
                 watermark = None if through == START_OF_TIME else through
-                found.append(WindowExplanation(name, key, state, watermark, self._holders(name), due_at))
+                holders = self._holders(name)
+                found.append(WindowExplanation(name, of_key, each.keyed, state, watermark, holders, due_at))
         return found
 
     def _holders(self, name: str) -> list[PartitionProgress]:
@@ -148,7 +164,7 @@ class Processor:
             operator = self._operator_named[source]
             if isinstance(operator, EventTimeOperator):
                 progress.append(operator.progress())
-            else:
+            elif source not in self._in_batch_time:
                 behind += self._sources_of[source]
         holders = [each for group in progress for each in group if each.holds]
         earliest = min((_own(each) for each in holders), default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,9 @@ from streamproc import (
     App,
     Asap,
     AtWatermark,
+    Count,
     Global,
+    Interval,
     LookBack,
     PipelineError,
     Repeated,
@@ -81,9 +84,13 @@ async def test_it_says_what_became_of_a_window() -> None:
     clicks = Clicks(Tumbling("10s"), allowed_lateness="5s")
     async with clicks.driver:
         assert clicks.explain("ann", 3) == ["empty"]
-        assert "no record has come yet" in str(clicks.app.explain_window("ann", NOON)[0])
+        empty = str(clicks.app.explain_window("ann", NOON)[0])
+        assert "it would give its result when the watermark is at" in empty
+        assert "event time has not begun" in empty
         await clicks.send(0, "ann", 3)
         assert clicks.explain("ann", 3) == ["open"]
+        waits = str(clicks.app.explain_window("ann", NOON)[0])
+        assert "event time has not begun.\n  held by clicks [1], of which no record has come; nothing is left" in waits
         assert clicks.explain("bob", 3) == ["empty"]
         await clicks.send(1, "bob", 12)
         await clicks.send(0, "bob", 12)
@@ -91,6 +98,9 @@ async def test_it_says_what_became_of_a_window() -> None:
         [explanation] = clicks.app.explain_window("ann", NOON)
         assert explanation.state.results == 1
         assert "takes late records until 2023-11-14T22:13:35.000Z" in str(explanation)
+        assert clicks.explain("eve", 3) == ["empty"]
+        [explanation] = clicks.app.explain_window("eve", NOON)
+        assert "is without records: it takes late records until 2023-11-14T22:13:35.000Z" in str(explanation)
         await clicks.send(0, "bob", 17)
         await clicks.send(1, "bob", 17)
         assert clicks.explain("ann", 3) == ["closed"]
@@ -172,3 +182,62 @@ async def test_wrong_use_says_what_there_is() -> None:
         with pytest.raises(PipelineError, match="no window operator is named 'count': expected 'counts'"):
             clicks.app.explain_window("ann", NOON, operator="count")
         assert clicks.app.explain_window("ann", datetime.fromtimestamp(NOON / 1000, UTC))[0].state.status == "empty"
+
+
+WRONG: list[tuple[Any, Any, str]] = [
+    ("ann", "noon", "explain_window: event time 'noon' is of type str: expected epoch milliseconds"),
+    ("ann", 1.5, "explain_window: event time 1.5 is of type float"),
+    ("ann", -1, "explain_window: event time -1 is not between 1970 and 9999"),
+    ("ann", datetime(2026, 1, 1), "explain_window: event time .* has no time zone"),  # noqa: DTZ001 - it is the wrong one
+    (["ann"], NOON, r"explain_window: a key is of type list: \['ann'\]; expected None, bool"),
+]
+
+
+@pytest.mark.parametrize(("key", "time", "message"), WRONG)
+async def test_a_key_or_time_that_is_none_is_refused(key: Any, time: Any, message: str) -> None:
+    clicks = Clicks(Tumbling("10s"))
+    async with clicks.driver:
+        with pytest.raises(PipelineError, match=message):
+            clicks.app.explain_window(key, time)
+
+
+async def test_windows_of_so_many_records_have_no_times() -> None:
+    clicks = Clicks(Count(3))
+    async with clicks.driver:
+        with pytest.raises(PipelineError, match="windows of counts are of so many records, whenever these come"):
+            clicks.app.explain_window("ann", NOON)
+
+
+async def test_windows_in_batch_time_wait_for_the_clock_and_nobody_else() -> None:
+    source, sink = MemorySource[str](), MemorySink[tuple[str, int]]()
+    app = App("words", trigger=Interval("1s"))
+    timed = app.source(source).event_time(lambda word: NOON + len(word))
+    words = timed.transform(list)
+    counted = (
+        words.key_by(lambda word: word)
+        .map_values(lambda _: 1)
+        .reduce_by_key_and_window(
+            operator.add, "3s", "1s", inverse=operator.sub, keep=lambda _, n: n > 0, name="rolling"
+        )
+    )
+    counted.to(sink)
+    words.count_by_window("3s", "1s").to(MemorySink[int]())
+    async with Driver(app) as driver:
+        source.send(["a"])
+        await driver.tick()
+        now = driver.clock.now()
+        found = app.explain_window("a", now - 1, operator="rolling")
+        assert [(each.state.window.end, each.state.status) for each in found] == [
+            (now, "closed"),
+            (now + 1_000, "open"),
+            (now + 2_000, "open"),
+        ]
+        assert [(each.holders, each.due_at) for each in found[1:]] == [([], now + 1_000), ([], now + 2_000)]
+        assert [each.state.status for each in app.explain_window("b", now - 1, operator="rolling")][1:] == ["empty"] * 2
+        # All records have the same windows there: the key doesn't matter.
+        every = app.explain_window("a", now - 1)
+        assert {each.operator: (each.key, each.keyed) for each in every} == {
+            "rolling": ("a", True),
+            "count_by_window-1": (None, False),
+        }
+        assert "of key" not in str(every[-1])

@@ -40,12 +40,22 @@ class Windowed(ABC):
 
     @property
     @abstractmethod
+    def keyed(self) -> bool:
+        """Whether each key has windows of its own."""
+
+    @property
+    @abstractmethod
     def through(self) -> int:
         """The watermark of the last batch."""
 
     @abstractmethod
     def windows_at(self, key: Any, time: int) -> list[WindowState]:
-        """Return what it knows of the windows of a key that hold a time, or could, in the order of their ends."""
+        """Return what it knows of the windows of a key that hold a time, or could, in the order of their ends.
+
+        Args:
+            key: The key; None where all records have the same windows.
+            time: The time, in epoch milliseconds.
+        """
 
 
 class _Timely:

@@ -54,6 +54,11 @@ class PanedWindowOperator(Operator, Windowed):
         self._lag = _lag(node)
 
     @property
+    def keyed(self) -> bool:
+        """Whether each key has windows of its own."""
+        return self._node.keyed
+
+    @property
     def through(self) -> int:
         """The watermark of the last batch."""
         through: int | None = self._through.get(None)

@@ -56,6 +56,11 @@ class SlicedWindowOperator(Operator, Windowed):
         return results.batch()
 
     @property
+    def keyed(self) -> bool:
+        """Whether each key has windows of its own."""
+        return self._node.keyed
+
+    @property
     def through(self) -> int:
         """The watermark of the last batch."""
         return self._table.through
