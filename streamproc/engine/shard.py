@@ -211,6 +211,8 @@ class Shard:
                         committed_at - processed_at,
                     )
                 )
+            else:
+                self._pace.nothing_committed()
             await self._acknowledge()
 
     async def _wait(self, backlog: bool) -> bool:

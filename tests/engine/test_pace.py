@@ -45,8 +45,17 @@ def test_a_clock_that_is_set_back_does_not_stall_the_job() -> None:
     assert pace.due(1_510, data=True, backlog=False, timer=None) == 2_000
 
 
-def test_no_two_batches_share_a_trigger_time_even_if_the_clock_is_set_back() -> None:
+def test_no_two_committed_batches_share_a_trigger_time_even_if_the_clock_is_set_back() -> None:
     for trigger in (Asap(), Once(), Interval("500ms")):
         pace = Pace(trigger, 5_000, now=3_000)
         assert pace.begin(3_000) == 5_001
         assert pace.begin(3_000) == 5_002
+
+
+def test_a_batch_without_anything_to_commit_leaves_its_trigger_time_to_the_next() -> None:
+    for trigger in (Asap(), Interval("1s")):
+        pace = Pace(trigger, 500, now=2_000)
+        assert pace.begin(2_000) == 2_000
+        pace.nothing_committed()
+        assert pace.begin(2_000) == 2_000
+        assert pace.begin(2_000) == 2_001

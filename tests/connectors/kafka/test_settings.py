@@ -164,7 +164,7 @@ def test_a_setting_is_given_once_or_twice_the_same() -> None:
         ("ssl.ca.location", b"ca", "ssl_ca is of type bytes: expected text"),
         ("ssl_check_hostname", "perhaps", "'perhaps': expected true or false"),
         ("ssl.endpoint.identification.algorithm", "dns", "'dns': expected true or false"),
-        ("request_timeout", "soon", 'expected a timedelta or text such as "500ms"'),
+        ("request_timeout", "soon", 'expected a timedelta, or text such as "500ms"'),
         ("request.timeout.ms", "30s", "'30s' is no number: expected milliseconds"),
         ("client.id", " ", "client_id is empty"),
         ("env_prefix", "", "env_prefix is empty"),
