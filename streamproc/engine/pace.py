@@ -54,7 +54,7 @@ class Pace:
         return self._last
 
     def nothing_committed(self) -> None:
-        """Learn that the last batch had nothing to commit: the next may have its trigger time, as nobody knows of it."""
+        """Learn that the last batch had nothing to commit, so that the next may have its trigger time."""
         self._last = self._before
 
     def _next_multiple(self, every: int) -> int:
