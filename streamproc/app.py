@@ -134,6 +134,9 @@ class App:
     def explain_window(self, key: Any, time: int | datetime, *, operator: str | None = None) -> list[WindowExplanation]:
         """Return why the windows of a key that hold a time are open or not; for a running app.
 
+        Sessions, and windows that look back from a record, are known while they are open: none is returned before and
+        behind that. Windows of so many records have no times, and are left out.
+
         Args:
             key: The key; of operators whose windows are of all records, whatever it is.
             time: A time in the windows: epoch milliseconds, or a `datetime` with a time zone.

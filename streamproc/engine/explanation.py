@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 from streamproc.durations import format_ms
 from streamproc.eventtime.clock import as_utc
 from streamproc.eventtime.partitions import PartitionProgress
+from streamproc.watermark import END_OF_TIME
 from streamproc.windowing.windows import Window
 
 __all__ = ["WindowExplanation", "WindowState", "WindowStatus"]
@@ -52,7 +53,7 @@ class WindowExplanation:
         state: The window and its status.
         watermark: The watermark that the operator has seen; None while event time has not begun.
         holders: The partitions that hold the watermark where it is: those that would have to go on. Empty in batch
-            time, where the watermark is the time of the batch.
+            time, where the watermark is the time of the batch, and of windows that wait for the end of the input.
         due_at: The time at which the watermark is where the window gives what it has, if no records come until then;
             None if that doesn't come by itself.
     """
@@ -87,8 +88,11 @@ class WindowExplanation:
             verb = "would give" if status == "empty" else "gives"
             lines = [f"{head}: it {verb} {gives} when the watermark is at {clock(self.state.gives_at)}; {at}."]
         lines += [f"  held by {_holder(holder)}" for holder in self.holders]
-        if not is_over and self.due_at is not None:
-            lines.append(f"  without further records that is so at {clock(self.due_at)}")
+        if self.state.gives_at == END_OF_TIME:
+            lines.append("  that is when the input has ended")
+        elif not is_over:
+            when = "never so" if self.due_at is None else f"so at {clock(self.due_at)}"
+            lines.append(f"  without further records that is {when}")
         return "\n".join(lines)
 
 

@@ -25,7 +25,7 @@ from streamproc.eventtime.partitions import EventTimeProgress, PartitionProgress
 from streamproc.metrics import JobMetrics
 from streamproc.state.keys import encode_key
 from streamproc.state.tables import Tables
-from streamproc.watermark import START_OF_TIME
+from streamproc.watermark import END_OF_TIME, START_OF_TIME
 
 __all__ = ["Processor"]
 
@@ -128,8 +128,8 @@ class Processor:
             PipelineError: There is no such window operator, or its windows have no times; or state can't have the key.
         """
         windowed = {name: each for name, _, each in self._operators if isinstance(each, Windowed)}
-        counting = {name for name, _, each in self._operators if isinstance(each, CountWindowOperator)}
-        if operator in counting or (counting and not windowed):
+        counting = [name for name, _, each in self._operators if isinstance(each, CountWindowOperator)]
+        if operator in counting or (operator is None and counting and not windowed):
             raise PipelineError(
                 f"explain_window: windows of {operator or ' and '.join(counting)} are of so many records, whenever "
                 "these come: no time is in them"
@@ -138,20 +138,25 @@ class Processor:
             named = "" if operator is None else f" is named {operator!r}"
             expected = f"expected {' or '.join(map(repr, windowed))}" if windowed else "there are none in the pipeline"
             raise PipelineError(f"explain_window: no window operator{named}: {expected}")
-        try:
-            encode_key(key)
-        except EncodeError as error:
-            raise PipelineError(f"explain_window: {error}") from None
         chosen = windowed if operator is None else {operator: windowed[operator]}
+        if any(each.keyed for each in chosen.values()):
+            try:
+                encode_key(key)
+            except EncodeError as error:
+                raise PipelineError(f"explain_window: {error}") from None
         reaches = self._reaches()
         found: list[WindowExplanation] = []
         for name, each in chosen.items():
             through = each.through
             of_key = key if each.keyed else None
             for state in each.windows_at(of_key, time):
-                due_at = all_reach(state.gives_at, [reaches[source] for source in self._sources_of[name]])
                 watermark = None if through == START_OF_TIME else through
-                holders = self._holders(name)
+                if state.gives_at == END_OF_TIME:
+                    # No partition that goes on brings it there.
+                    holders, due_at = list[PartitionProgress](), None
+                else:
+                    holders = self._holders(name)
+                    due_at = all_reach(state.gives_at, [reaches[source] for source in self._sources_of[name]])
                 found.append(WindowExplanation(name, of_key, each.keyed, state, watermark, holders, due_at))
         return found
 

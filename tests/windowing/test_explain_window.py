@@ -35,12 +35,12 @@ SECOND = 1_000
 class Clicks:
     """An app that counts clicks of two partitions by user."""
 
-    def __init__(self, assigner: WindowAssigner, **options: Any) -> None:
+    def __init__(self, assigner: WindowAssigner, *, idle_after: str | None = "30s", **options: Any) -> None:
         self.source = MemorySource[tuple[str, int]](partitions=2)
         self.app = App("clicks", trigger=Asap())
         self.driver = Driver(self.app)
         clicks = self.app.source(self.source, name="clicks").event_time(
-            lambda click: click[1], out_of_orderness="2s", idle_after="30s"
+            lambda click: click[1], out_of_orderness="2s", idle_after=idle_after
         )
         windows: Any = clicks.key_by(lambda click: click[0]).window(assigner, **options)
         windows.aggregate(count(), name="counts").to(MemorySink[Any]())
@@ -172,6 +172,8 @@ async def test_it_knows_windows_without_an_end() -> None:
         await clicks.send(0, "ann", 3)
         [explanation] = clicks.app.explain_window("ann", NOON)
         assert "it gives its result when the watermark is at the end of time" in str(explanation)
+        assert str(explanation).endswith(".\n  that is when the input has ended")
+        assert (explanation.holders, explanation.due_at) == ([], None)
 
 
 async def test_wrong_use_says_what_there_is() -> None:
@@ -206,6 +208,16 @@ async def test_windows_of_so_many_records_have_no_times() -> None:
     async with clicks.driver:
         with pytest.raises(PipelineError, match="windows of counts are of so many records, whenever these come"):
             clicks.app.explain_window("ann", NOON)
+        with pytest.raises(PipelineError, match="no window operator is named 'nope'"):
+            clicks.app.explain_window("ann", NOON, operator="nope")
+
+
+async def test_it_says_that_only_records_move_what_never_gets_idle() -> None:
+    clicks = Clicks(Tumbling("10s"), idle_after=None)
+    async with clicks.driver:
+        await clicks.send(0, "ann", 3)
+        [explanation] = clicks.app.explain_window("ann", NOON)
+        assert "\n  without further records that is never so" in str(explanation)
 
 
 async def test_windows_in_batch_time_wait_for_the_clock_and_nobody_else() -> None:
@@ -235,6 +247,7 @@ async def test_windows_in_batch_time_wait_for_the_clock_and_nobody_else() -> Non
         assert [(each.holders, each.due_at) for each in found[1:]] == [([], now + 1_000), ([], now + 2_000)]
         assert [each.state.status for each in app.explain_window("b", now - 1, operator="rolling")][1:] == ["empty"] * 2
         # All records have the same windows there: the key doesn't matter.
+        assert app.explain_window(["no key"], now - 1, operator="count_by_window-1")
         every = app.explain_window("a", now - 1)
         assert {each.operator: (each.key, each.keyed) for each in every} == {
             "rolling": ("a", True),
