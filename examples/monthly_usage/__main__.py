@@ -58,8 +58,8 @@ def check_header(readings: Path) -> None:
     try:
         with open_file(readings, "rt", encoding="utf-8-sig", errors="replace", newline="") as file:
             header = next(csv.reader(file), list[str]())
-    except OSError as error:
-        raise typer.BadParameter(f"can't read {readings}: {error.strerror or error}") from None
+    except (OSError, EOFError) as error:
+        raise typer.BadParameter(f"can't read {readings}: {getattr(error, 'strerror', None) or error}") from None
     if not set(Reading.__struct_fields__) <= set(header):
         raise typer.BadParameter(
             f"{readings} begins with {','.join(header)!r:.100}: expected a header with the columns customer, at and wh"

@@ -8,7 +8,7 @@ __all__ = ["Pace"]
 
 
 class Pace:
-    """Paces the batches of one shard. Trigger times grow by at least a millisecond from commit to commit.
+    """Paces the batches of one shard. Trigger times never go back, and from commit to commit they grow.
 
     Args:
         trigger: When batches begin.
@@ -21,7 +21,6 @@ class Pace:
         # Before the first batch, the next multiple may be this very moment: a job that crashed in its first batch
         # begins it again at the same trigger time.
         self._last = now - 1 if last is None else last
-        self._before = self._last
         self._since = self._last
         """When the last batch began by the clock: earlier than its trigger time only if the clock was set back."""
 
@@ -50,12 +49,12 @@ class Pace:
         if self._every is not None and now >= self._next_multiple(self._every):
             time = now - now % self._every
         self._since = time
-        self._before, self._last = self._last, max(time, self._last + 1)
+        self._last = max(time, self._last + 1)
         return self._last
 
     def nothing_committed(self) -> None:
-        """Learn that the last batch had nothing to commit, so that the next may have its trigger time."""
-        self._last = self._before
+        """Learn that the last batch had nothing to commit: the next may have the same trigger time, but none before."""
+        self._last -= 1
 
     def _next_multiple(self, every: int) -> int:
         """Return the first multiple of the interval behind the last batch."""

@@ -17,6 +17,7 @@ from streamproc.engine.failures import LineageNeeded
 from streamproc.engine.inputs import Taken
 from streamproc.engine.operators.event_time import EventTimeOperator
 from streamproc.engine.operators.operator import AsyncOperator, OperatorContext, Reach, Windowed, all_reach
+from streamproc.engine.operators.pass_through import SideOutputOperator
 from streamproc.engine.operators.windows.counted import CountWindowOperator
 from streamproc.engine.run import BatchRun
 from streamproc.errors import EncodeError, OperatorError, PipelineError
@@ -108,7 +109,9 @@ class Processor:
     def _reaches(self) -> dict[str, Reach]:
         """Return for each operator what tells when the watermark of its output is at a time."""
         reaches: dict[str, Reach] = {}
-        for name, sources, operator in self._operators:
+        for name, inputs, operator in self._operators:
+            # What is put aside has the watermark of the input, not that of results.
+            sources = self._sources_of[inputs[0]] if isinstance(operator, SideOutputOperator) else inputs
             reaches[name] = functools.partial(operator.reaches, inputs=[reaches[source] for source in sources])
         return reaches
 

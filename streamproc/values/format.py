@@ -56,7 +56,7 @@ _BIG_INT, _TUPLE, _SET, _FROZENSET, _DICT, _DATE, _TIME, _DATETIME, _TIMEDELTA, 
 _OBJECT, _OBJECTS, _TUPLES = range(12, 15)
 
 _SCALARS: Final = frozenset({NoneType, bool, int, float, str, bytes})
-_CERTAIN: Final = _SCALARS - {str}
+_CERTAIN: Final = _SCALARS - {str} | {date, timedelta, Decimal, UUID}
 """Types of which each object can be written, and none be changed."""
 
 _pack: Final = msgspec.msgpack.Encoder().encode

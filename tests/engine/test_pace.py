@@ -57,5 +57,7 @@ def test_a_batch_without_anything_to_commit_leaves_its_trigger_time_to_the_next(
         pace = Pace(trigger, 500, now=2_000)
         assert pace.begin(2_000) == 2_000
         pace.nothing_committed()
+        assert pace.begin(1_000) == 2_000, "operators have seen that time already"
+        pace.nothing_committed()
         assert pace.begin(2_000) == 2_000
         assert pace.begin(2_000) == 2_001

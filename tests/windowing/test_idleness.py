@@ -80,3 +80,23 @@ async def test_a_union_of_a_stream_that_has_ended_and_an_idle_one_waits_for_the_
     await driver.advance("1s")
     assert (sink.values, batches) == ([(0, 2)], 1)
     await driver.stop()
+
+
+async def test_windows_behind_late_records_follow_the_watermark_of_the_input() -> None:
+    source, sink = MemorySource[int](), Results()
+    app = App("late", trigger=Asap())
+    times = app.source(source).event_time(lambda time: time, idle_after="1s")
+    results = times.window(Tumbling("10s"), allowed_lateness="1h", emit="final").aggregate(count())
+    results.late().window(Tumbling("4h")).aggregate(count()).map(pair).to(sink)
+    results.to(MemorySink())
+    driver = Driver(app)
+    await driver.start()
+    for time in (8_000_000, 1_000):
+        source.send([time])
+        await driver.settle()
+    # The window ends at 14,400 s, the watermark is at 8,000 s and goes on with the clock.
+    await driver.advance("106m")
+    assert sink.values == []
+    await driver.advance("1m")
+    assert sink.values == [(0, 1)]
+    await driver.stop()

@@ -16,7 +16,7 @@ from streamproc.state.keys import decode_key, encode_key
 __all__ = ["check_keys", "refusal_of", "refused_rows", "with_good_keys"]
 
 _PLAIN: Final = frozenset({str, bytes, NoneType})
-_TOLD_APART: Final = (_PLAIN | {int}, _PLAIN | {bool})
+_TOLD_APART: Final = (_PLAIN | {int}, _PLAIN | {float}, _PLAIN | {bool})
 
 
 def check_keys(keys: Iterable[Any]) -> None:
