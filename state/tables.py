@@ -27,7 +27,7 @@ from .overlay import overlay
 from .store import Changes, Family, StateStore
 from .timers import Timers
 
-__all__ = ["Table", "Tables", "Timers"]
+__all__ = ["Table", "Tables", "Timers", "told_apart"]
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -42,8 +42,13 @@ _FEW: Final = 32
 """Up to how many entries are put into their order one by one."""
 
 
+def told_apart(key: Any) -> object:
+    """Return what stands for a key in a dict: the key itself, or its bytes where it may be equal to another key."""
+    return key if type(key) in _DIRECT else _index(key)
+
+
 def _index(key: Any) -> object:
-    """Return what a key that is not in `_DIRECT` has in the cache."""
+    """Return the same of a key that is not in `_DIRECT`."""
     kind: Any = type(key)  # pyright: ignore[reportUnknownVariableType]
     if kind is tuple and _DIRECT_IN_TUPLE.issuperset(map(type, key)):
         return key

@@ -16,17 +16,21 @@ from streamproc import (
     Count,
     DeadLetterRecord,
     Global,
+    Interval,
     KeyedProcess,
     KeyedStream,
     LookBack,
     OperatorError,
     ProcessContext,
     Session,
+    Sliding,
     Tumbling,
     Value,
     WindowResult,
     count,
     dead_letter,
+    max_of,
+    sum_of,
 )
 from streamproc.connectors.memory import MemorySink, MemorySource
 from streamproc.testing import Driver
@@ -168,6 +172,37 @@ async def test_where_an_operator_collects_records_by_key_one_whose_key_equals_th
         OperatorError, match=r"(the key (1.0|True) is equal to 1, .*one type|a key is of type.*Decimal)"
     ):
         await outcome(name, "fail", equal, good=1)
+
+
+def add(new: list[int], total: int | None) -> int:
+    return sum(new) + (total or 0)
+
+
+SUMS: dict[str, Callable[[Any], Any]] = {
+    "tumbling": lambda s: s.window(Tumbling("1h")).aggregate(sum_of(int)).map_values(result_value),
+    "sliding": lambda s: s.window(Sliding("1h", every="30m")).aggregate(sum_of(int)).map_values(result_value),
+    "two stacks": lambda s: s.window(Sliding("1h", every="30m")).aggregate(max_of(int)).map_values(result_value),
+    "by length": lambda s: s.reduce_by_key_and_window(operator.add, "1h", "1h"),
+    "rolling": lambda s: s.reduce_by_key_and_window(operator.add, "1h", "1h", inverse=operator.sub),
+    "session": lambda s: s.window(Session("1h")).aggregate(sum_of(int)).map_values(result_value),
+    "every batch": lambda s: s.update_state_by_key(add, every_batch=True),
+}
+
+
+@pytest.mark.parametrize("name", SUMS)
+async def test_in_different_batches_they_are_different_keys(name: str) -> None:
+    pairs: list[list[tuple[Any, int]]] = [[(1, 1)], [(1.0, 2)], [((1, "a"), 4)], [((1.0, "a"), 8)]]
+    source, sink = MemorySource(pairs), MemorySink[Any]()
+    app = App("apart", trigger=Interval("1s"))
+    keyed = app.source(source).event_time(lambda _: 1_800_000_000_000).key_by(lambda pair: pair[0])
+    SUMS[name](keyed.map_values(lambda pair: pair[1])).to(sink)
+    async with Driver(app) as driver:
+        await driver.tick(4)
+        source.close()
+        await driver.tick(2)
+        await driver.finish()
+    last = {repr(key): value for key, value in sink.values}
+    assert last == {"1": 1, "1.0": 2, "(1, 'a')": 4, "(1.0, 'a')": 8}
 
 
 @pytest.mark.parametrize("name", ["process", "timers", "deduplicate", "rate_limit"])

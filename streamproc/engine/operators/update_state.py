@@ -12,7 +12,7 @@ from streamproc.engine.failures import Failures
 from streamproc.engine.operators.good_keys import with_good_keys
 from streamproc.engine.operators.operator import Operator
 from streamproc.engine.run import BatchRun
-from streamproc.state.tables import Tables
+from streamproc.state.tables import Tables, told_apart
 from streamproc.values import copy_value
 
 __all__ = ["UpdateStateOperator"]
@@ -42,12 +42,13 @@ class UpdateStateOperator(Operator):
         new_values: dict[Any, list[Any]] = {}
         for key, value in zip(batch.keys or (), batch.values, strict=True):
             new_values.setdefault(key, []).append(value)
+        called = list(new_values.items())
         if self._every_batch:
-            for key in self._state:
-                new_values.setdefault(key, [])
+            with_values = set(map(told_apart, new_values))
+            called += [(key, []) for key in self._state if told_apart(key) not in with_values]
         keys: list[Any] = []
         states: list[Any] = []
-        for key, values in new_values.items():
+        for key, values in called:
             before = self._state.get(key)
             try:
                 after = self._fn(values, copy_value(before))

@@ -144,8 +144,10 @@ class RollingWindowOperator(Operator, Windowed):
         size, slide = self._slices.size, self._slices.slide
         entering = self._table.merged(run, end - slide, end)
         leaving = self._table.merged(run, end - size - slide, end - size)
-        for key in dict.fromkeys([*leaving, *entering]):
-            self._update(run, key, entering=entering.get(key), leaving=leaving.get(key))
+        for index, (key, _) in (leaving | entering).items():
+            _, left = leaving.get(index, (key, None))
+            _, entered = entering.get(index, (key, None))
+            self._update(run, key, entering=entered, leaving=left)
 
     def _update(self, run: BatchRun, key: Any, *, entering: Any, leaving: Any) -> None:
         """Take what has left out of a key's value and reduce in what has come, where there is any."""

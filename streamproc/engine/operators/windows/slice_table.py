@@ -22,7 +22,7 @@ from streamproc.engine.failures import Failures
 from streamproc.engine.operators.combine import Combiner
 from streamproc.engine.operators.good_keys import check_keys, with_good_keys
 from streamproc.engine.run import BatchRun
-from streamproc.state.tables import Tables
+from streamproc.state.tables import Tables, told_apart
 from streamproc.watermark import END_OF_TIME, START_OF_TIME
 from streamproc.windowing.aggregates import Aggregate
 from streamproc.windowing.slices import Slices
@@ -153,21 +153,26 @@ class SliceTable:
             self._failures.handle(run, error, (earlier, later), None)
             return earlier
 
-    def merged(self, run: BatchRun, start: int, end: int) -> dict[Any, Any]:
-        """Return, by key, the accumulators of all slices in ``[start, end)`` merged, earlier ones first."""
-        found: dict[Any, Any] = {}
+    def merged(self, run: BatchRun, start: int, end: int) -> dict[object, tuple[Any, Any]]:
+        """Return the accumulators of all slices in ``[start, end)`` merged, earlier ones first.
+
+        Returns:
+            Keys and their accumulators, by what tells the keys apart.
+        """
+        found: dict[object, tuple[Any, Any]] = {}
         for (slice_start, key), accumulator in self.accumulators.items((start,), (end,)):
-            if key in found:
-                found[key] = self.merge(run, found[key], accumulator)
+            index = told_apart(key)
+            if index in found:
+                found[index] = key, self.merge(run, found[index][1], accumulator)
             elif self._slices.last_end(slice_start) <= end and not self._lateness:
-                found[key] = accumulator
+                found[index] = key, accumulator
             else:
                 # A later window needs it as it is, whatever merge and the readers of the result do to this one.
-                found[key] = self._aggregate.copy(accumulator)
+                found[index] = key, self._aggregate.copy(accumulator)
         return found
 
-    def merged_of(self, run: BatchRun, keys: Sequence[Any], start: int, end: int) -> dict[Any, Any]:
-        """Return, as `merged`, the accumulators of some keys that have any."""
+    def merged_of(self, run: BatchRun, keys: Sequence[Any], start: int, end: int) -> list[tuple[Any, Any]]:
+        """Return those keys of a batch that have accumulators in ``[start, end)``, and these merged as by `merged`."""
         starts = [each for each in self.starts() if start <= each < end]
         self.accumulators.load((each, key) for key in keys for each in starts)
         found: dict[Any, Any] = {}
@@ -177,7 +182,7 @@ class SliceTable:
                 if accumulator is not None:
                     copied = self._aggregate.copy(accumulator)
                     found[key] = self.merge(run, found[key], copied) if key in found else copied
-        return found
+        return list(found.items())
 
     def holds(self, key: Any, window: Window) -> bool:
         """Return whether a window holds records of a key."""

@@ -8,7 +8,7 @@ State layout: that of `slice_table`, and under the operator's name, where late r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from streamproc.batch import Batch
@@ -107,10 +107,11 @@ class SlicedWindowOperator(Operator, Windowed):
         starts = self._table.starts()
         for end in self._slices.ends(starts, self._table.through, watermark):
             window = self._slices.window(end)
+            found: Iterable[tuple[Any, Any]]
             if self._totals is None:
-                found = self._table.merged(run, window.start, end)
+                found = self._table.merged(run, window.start, end).values()
             else:
-                found = dict(self._totals.roll(run, end))
+                found = self._totals.roll(run, end)
             self._give(run, window, found, results, late=False)
         before = self._table.through
         self._table.advance(watermark)
@@ -132,9 +133,14 @@ class SlicedWindowOperator(Operator, Windowed):
             lambda start: start < needed_from and self._slices.last_end(start) <= closed
         )
 
-    def _give(self, run: BatchRun, window: Window, found: Mapping[Any, Any], results: _Results, *, late: bool) -> None:
-        """Give the results of a window for some keys."""
-        keys, values = self._table.combiner.results(run, list(found), found.values())
+    def _give(
+        self, run: BatchRun, window: Window, found: Iterable[tuple[Any, Any]], results: _Results, *, late: bool
+    ) -> None:
+        """Give the results of a window, of which keys and accumulators are found."""
+        pairs = list(found)
+        keys, values = self._table.combiner.results(
+            run, [key for key, _ in pairs], [accumulator for _, accumulator in pairs]
+        )
         run.counts[self._node.name]["panes"] += len(values)
         panes: list[Pane | None] = [None] * len(keys)
         if self._panes is not None:
