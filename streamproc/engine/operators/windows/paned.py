@@ -98,8 +98,8 @@ class PanedWindowOperator(Operator, Windowed):
     def reaches(self, watermark: int, inputs: Sequence[Reach]) -> int | None:
         """Return when the watermark of results is there if a window doesn't hold it, else when the next is due."""
         needed = min(watermark + self._lag, END_OF_TIME)
-        hold, due = self._open.hold(), self.next_watermark()
-        if hold is not None and due is not None and hold < watermark:
+        hold = self._open.hold()
+        if hold is not None and hold < watermark and (due := self.next_watermark()) is not None:
             needed = max(needed, due)
         return all_reach(needed, inputs)
 

@@ -16,16 +16,15 @@ from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.window_nodes import RollingWindow
-from streamproc.engine.explanation import WindowState, WindowStatus
+from streamproc.engine.explanation import WindowState
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.operator import Operator, Windowed
 from streamproc.engine.operators.windows.slice_table import SliceTable
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
-from streamproc.watermark import END_OF_TIME, START_OF_TIME
+from streamproc.watermark import END_OF_TIME
 from streamproc.windowing.aggregates import reducing
 from streamproc.windowing.slices import PeriodicSlices
-from streamproc.windowing.windows import Window
 
 __all__ = ["RollingWindowOperator"]
 
@@ -51,7 +50,7 @@ class RollingWindowOperator(Operator, Windowed):
         """Return the values of all keys for each window that ends at or before the watermark, in order."""
         (batch,) = inputs
         watermark = batch.watermark.time
-        added = self._table.add(run, batch, keyed=self._node.keyed)
+        added = self._table.add(run, batch)
         self._catch_up(run, added)
         keys: list[Any] = []
         values: list[Any] = []
@@ -83,19 +82,8 @@ class RollingWindowOperator(Operator, Windowed):
 
     def windows_at(self, key: Any, time: int) -> list[WindowState]:
         """Return what it knows of the windows of a key that hold a time, in the order of their ends."""
-        states: list[WindowState] = []
-        start, through = self._slices.start(time), self.through
-        for end in self._slices.ends_of(start, START_OF_TIME, END_OF_TIME) if self._slices.in_window(start) else ():
-            window = self._slices.window(end)
-            status: WindowStatus = "closed"
-            if end > through:
-                status = "open" if self._holds(key, window) else "empty"
-            states.append(WindowState(window, status, results=0, closes_at=end, gives_at=end))
-        return states
-
-    def _holds(self, key: Any, window: Window) -> bool:
-        """Return whether a window gives a result: a key that has had records does so until it is let go."""
-        return self._rolling.get(key) is not None or self._table.holds(key, window)
+        # A key that has had records gives a result of every window until it is let go.
+        return self._table.windows_at(key, time, alive=self._rolling.get(key) is not None)
 
     def next_watermark(self) -> int | None:
         """Return the end of the next window."""

@@ -17,7 +17,8 @@ from itertools import takewhile
 from typing import Any
 
 from streamproc.batch import Batch
-from streamproc.dataflow.nodes import Node
+from streamproc.dataflow.window_nodes import RollingWindow, SlicedWindow
+from streamproc.engine.explanation import WindowState, WindowStatus
 from streamproc.engine.failures import Failures
 from streamproc.engine.operators.combine import Combiner
 from streamproc.engine.operators.good_keys import check_keys, with_good_keys
@@ -45,7 +46,7 @@ class SliceTable:
 
     def __init__(
         self,
-        node: Node,
+        node: SlicedWindow | RollingWindow,
         slices: Slices,
         aggregate: Aggregate[Any, Any, Any],
         tables: Tables,
@@ -54,6 +55,7 @@ class SliceTable:
         has_gaps: bool = False,
     ) -> None:
         self._name = node.name
+        self._keyed = node.keyed
         self._slices = slices
         self._lateness = lateness
         self._has_gaps = has_gaps
@@ -89,7 +91,7 @@ class SliceTable:
             self._known = self._starts.rollbacks, [start for start, _ in self._starts.items()]
         return self._known[1]
 
-    def add(self, run: BatchRun, batch: Batch, *, keyed: bool) -> Mapping[tuple[int, Any], Any]:
+    def add(self, run: BatchRun, batch: Batch) -> Mapping[tuple[int, Any], Any]:
         """Add the rows of a batch, and return what they come to: accumulators by slice and key.
 
         Rows that are too late for all their windows are put aside; those that are in no window are left out.
@@ -97,10 +99,9 @@ class SliceTable:
         Args:
             run: The batch's run.
             batch: The input.
-            keyed: Whether the rows of each key belong together; else all do.
         """
         self.new = set()
-        if keyed:
+        if self._keyed:
             batch = with_good_keys(run, batch, self._failures, check_keys)
         run.side_outputs[self._name, "late"] = batch.take(())
         if not batch:
@@ -110,7 +111,7 @@ class SliceTable:
         if self._slices.last_end(min(starts)) <= closed or self._has_gaps:
             taken = self._sort_out(run, batch, starts, closed)
             batch, starts = batch.take(taken), [starts[row] for row in taken]
-        keys, rows = (batch.keys or (), batch.values) if keyed else ([None] * len(batch), batch.rows())
+        keys, rows = (batch.keys or (), batch.values) if self._keyed else ([None] * len(batch), batch.rows())
         found = self.combiner.combine(run, batch, zip(starts, keys, strict=True), rows)
         self.accumulators.load(found)
         self._merge_in(run, found)
@@ -184,7 +185,26 @@ class SliceTable:
                     found[key] = self.merge(run, found[key], copied) if key in found else copied
         return list(found.items())
 
-    def holds(self, key: Any, window: Window) -> bool:
+    def windows_at(self, key: Any, time: int, *, alive: bool = False) -> list[WindowState]:
+        """Return what is known of the windows of a key that hold a time, in the order of their ends.
+
+        Args:
+            key: The key; None where all records have the same windows.
+            time: The time, in epoch milliseconds.
+            alive: Whether the key gives results also of windows that hold no records of it.
+        """
+        start, through = self._slices.start(time), self.through
+        states: list[WindowState] = []
+        for end in self._slices.ends_of(start, START_OF_TIME, END_OF_TIME) if self._slices.in_window(start) else ():
+            window, closes_at = self._slices.window(end), end + self._lateness
+            status: WindowStatus = "closed"
+            if closes_at > through:
+                holds = alive or self._holds(key, window)
+                status = "empty" if not holds else ("given" if end <= through else "open")
+            states.append(WindowState(window, status, 0, closes_at, gives_at=end))
+        return states
+
+    def _holds(self, key: Any, window: Window) -> bool:
         """Return whether a window holds records of a key."""
         starts = self.starts()
         inside = starts[bisect_left(starts, window.start) : bisect_left(starts, window.end)]

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from streamproc.batch import Batch
 from streamproc.dataflow.window_nodes import SlicedWindow, WindowForm
-from streamproc.engine.explanation import WindowState, WindowStatus
+from streamproc.engine.explanation import WindowState
 from streamproc.engine.operators.operator import Operator, Windowed
 from streamproc.engine.operators.windows.slice_table import SliceTable
 from streamproc.engine.operators.windows.totals import InverseTotals, StackedTotals, Totals
 from streamproc.engine.run import BatchRun
 from streamproc.state.tables import Tables
-from streamproc.watermark import END_OF_TIME, START_OF_TIME, Watermark
+from streamproc.watermark import END_OF_TIME, Watermark
 from streamproc.windowing.assigners import Calendar
 from streamproc.windowing.slices import PeriodicSlices, slices_of
 from streamproc.windowing.windows import Pane, Window, WindowResult
@@ -46,7 +47,7 @@ class SlicedWindowOperator(Operator, Windowed):
     def process(self, run: BatchRun, inputs: Sequence[Batch]) -> Batch:
         """Return the results of the windows that end at or before the watermark, in the order of their ends."""
         (batch,) = inputs
-        added = self._table.add(run, batch, keyed=self._node.keyed)
+        added = self._table.add(run, batch)
         if self._totals is not None:
             self._totals.amend(run, added, self._table.new)
         results = _Results(self._node, batch.watermark)
@@ -67,16 +68,10 @@ class SlicedWindowOperator(Operator, Windowed):
 
     def windows_at(self, key: Any, time: int) -> list[WindowState]:
         """Return what it knows of the windows of a key that hold a time, in the order of their ends."""
-        start, through = self._slices.start(time), self.through
-        states: list[WindowState] = []
-        for end in self._slices.ends_of(start, START_OF_TIME, END_OF_TIME) if self._slices.in_window(start) else ():
-            window, closes_at = self._slices.window(end), end + self._lateness
-            results = (self._panes.get((end, key)) or 0) if self._panes is not None else 0
-            status: WindowStatus = "closed"
-            if closes_at > through:
-                status = "empty" if not self._table.holds(key, window) else ("given" if end <= through else "open")
-            states.append(WindowState(window, status, results, closes_at, gives_at=end))
-        return states
+        states = self._table.windows_at(key, time)
+        if self._panes is None:
+            return states
+        return [replace(state, results=self._panes.get((state.window.end, key)) or 0) for state in states]
 
     def _make_totals(self, tables: Tables) -> Totals | None:
         """Return what brings totals from one window to the next, where windows share slices."""
